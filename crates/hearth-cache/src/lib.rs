@@ -1,1 +1,27 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+mod budget;
+mod cache;
+mod config;
+mod error;
+mod expiry;
+mod flight;
+mod loaded_session;
+mod loader;
+mod performance;
+mod reading;
+mod residency;
+mod slots;
+mod spawn;
+mod statistics;
+mod strategy;
+mod sync;
+
+pub use cache::{Cache, WarmUp};
+pub use config::CacheConfig;
+pub use error::ReadError;
+pub use performance::{Occupancy, Performance};
+pub use reading::{Reading, Source};
+pub use spawn::Spawner;
+pub use statistics::{Figures, Quantiles, Queries, Reads};
+pub use strategy::Strategy;

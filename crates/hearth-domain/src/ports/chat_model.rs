@@ -29,7 +29,7 @@ pub trait ChatModel: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct Prompt {
     /// What was said before.
-    pub history: Arc<History>,
+    pub history: History,
     /// What is asked now.
     pub query: Arc<str>,
 }

@@ -1,0 +1,53 @@
+//! What the cache is told when it is made.
+
+use std::time::Duration;
+
+use hearth_domain::WindowLimits;
+
+use crate::strategy::Strategy;
+
+/// What the cache is told when it is made. The defaults are those of Hearth's settings.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheConfig {
+    /// How histories are read.
+    pub strategy: Strategy,
+    /// How much of a session a history keeps.
+    pub window: WindowLimits,
+    /// Bytes of memory that loaded sessions may take, overhead included.
+    pub budget_bytes: u64,
+    /// A session that was not used for so long is un-loaded.
+    pub idle: Duration,
+    /// Deadline of one call to the store.
+    pub load_timeout: Duration,
+    /// Sessions that travel in one call to the store, at most.
+    pub load_batch_max: usize,
+    /// Calls to the store that are under way at a time, at most.
+    pub loads_in_flight_max: usize,
+    /// Sessions that wait for a load, at most; past it a read is refused as overloaded.
+    pub load_queue_max: usize,
+    /// How long the caller of an append waits for it. The store has deadlines of its own; this one guards against a store that hangs.
+    pub append_timeout: Duration,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::MemoryFirst,
+            window: WindowLimits::default(),
+            budget_bytes: 256 << 20,
+            idle: Duration::from_mins(30),
+            load_timeout: Duration::from_secs(2),
+            load_batch_max: 64,
+            loads_in_flight_max: 4,
+            load_queue_max: 8_192,
+            append_timeout: Duration::from_secs(6),
+        }
+    }
+}
+
+impl CacheConfig {
+    /// How long a reader waits for a load: what is queued before it, then its own.
+    pub(crate) const fn wait_timeout(&self) -> Duration {
+        self.load_timeout.saturating_mul(2)
+    }
+}

@@ -1,0 +1,168 @@
+//! Loads sessions: what gathered while the last call to the store was under way travels in the next one. No timer holds anybody back.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use hearth_domain::ConversationKey;
+use hearth_domain::ports::{Clock, HistoryStore, Lookup, StoreError};
+use tokio::sync::{Mutex, mpsc};
+
+use crate::config::CacheConfig;
+use crate::error::ReadError;
+use crate::slots::{Landed, Slots};
+use crate::spawn::Spawner;
+use crate::statistics::Count;
+
+/// The bounded queue of sessions that wait for a load.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadQueue(mpsc::Sender<ConversationKey>);
+
+impl LoadQueue {
+    /// Puts a session into the queue, or says at once that it is full.
+    pub(crate) fn push(&self, key: ConversationKey) -> Result<(), ReadError> {
+        self.0.try_send(key).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => ReadError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => ReadError::ShuttingDown,
+        })
+    }
+
+    /// Sessions that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.0.max_capacity() - self.0.capacity()
+    }
+}
+
+/// Takes sessions from the queue and loads them, for as long as anybody can put one in.
+pub(crate) struct Loader<S> {
+    pub(crate) store: Arc<S>,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: CacheConfig,
+}
+
+impl<S: HistoryStore> Loader<S> {
+    /// Starts as many workers as there may be calls under way, on the storage runtime.
+    pub(crate) fn start(self, spawner: &Spawner) -> LoadQueue {
+        let (sender, receiver) = mpsc::channel(self.config.load_queue_max);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let loader = Arc::new(self);
+        for _ in 0..loader.config.loads_in_flight_max {
+            spawner.spawn_forever(Arc::clone(&loader).work(Arc::clone(&receiver)));
+        }
+        LoadQueue(sender)
+    }
+
+    async fn work(self: Arc<Self>, queue: Arc<Mutex<mpsc::Receiver<ConversationKey>>>) {
+        loop {
+            let mut keys = Vec::new();
+            // Workers take turns at waiting; the one that has its batch lets the next one wait.
+            if queue
+                .lock()
+                .await
+                .recv_many(&mut keys, self.config.load_batch_max)
+                .await
+                == 0
+            {
+                return;
+            }
+            let mut batch = Batch {
+                slots: &self.slots,
+                keys,
+            };
+            while !batch.keys.is_empty() {
+                let results = self.ask(&batch.keys).await;
+                batch.land(results, self.clock.now());
+            }
+        }
+    }
+
+    /// Asks the store for a batch; where it fails for what one session holds, for each one alone.
+    async fn ask(&self, keys: &[ConversationKey]) -> Vec<Result<Lookup, ReadError>> {
+        match self.ask_once(keys).await {
+            Ok(lookups) => lookups.into_iter().map(Ok).collect(),
+            Err(ReadError::Store(error)) if keys.len() > 1 && matches!(*error, StoreError::Failed(_)) => {
+                let mut results = Vec::with_capacity(keys.len());
+                for key in keys.chunks(1) {
+                    let result = self.ask_once(key).await;
+                    results.extend(match result {
+                        Ok(lookups) => lookups.into_iter().map(Ok).collect::<Vec<_>>(),
+                        Err(error) => vec![Err(error)],
+                    });
+                }
+                results
+            }
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn ask_once(&self, keys: &[ConversationKey]) -> Result<Vec<Lookup>, ReadError> {
+        self.slots.statistics.add(Count::Queries);
+        let answer = guarded(
+            self.config.load_timeout,
+            self.store.load(keys, self.config.window),
+        )
+        .await;
+        match answer {
+            Ok(lookups) if lookups.len() == keys.len() => Ok(lookups),
+            Ok(_) => Err(store_error(StoreError::Failed(
+                "it answered for other sessions".into(),
+            ))),
+            Err(error) => Err(store_error(error)),
+        }
+        .inspect_err(|error| tracing::warn!(sessions = keys.len(), error = %chain(error), "load failed"))
+    }
+}
+
+/// A call to the store that neither hangs nor panics.
+async fn guarded<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, AssertUnwindSafe(call).catch_unwind()).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_panic)) => Err(StoreError::Failed("it panicked".into())),
+        Err(_elapsed) => Err(StoreError::TimedOut),
+    }
+}
+
+fn store_error(error: StoreError) -> ReadError {
+    ReadError::Store(Arc::new(error))
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Sessions that were taken from the queue. Whatever happens to the worker, those who wait for them are told.
+struct Batch<'a> {
+    slots: &'a Slots,
+    keys: Vec<ConversationKey>,
+}
+
+impl Batch<'_> {
+    /// Tells everybody what the store said, and keeps the sessions that must be asked for again.
+    fn land(&mut self, results: Vec<Result<Lookup, ReadError>>, now: Duration) {
+        let mut results = results.into_iter();
+        self.keys.retain(|key| match results.next() {
+            Some(Ok(lookup)) => self.slots.landed(key, lookup, now) == Landed::Again,
+            Some(Err(error)) => {
+                self.slots.failed(key, &error);
+                false
+            }
+            None => true,
+        });
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        for key in &self.keys {
+            self.slots.failed(key, &ReadError::ShuttingDown);
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! What the cache counts. Every figure but the latencies is exact; latencies are kept in buckets at most 1/8 wide, and those of memory
+//! are taken of every 64th read of a thread.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Sets of counters: each thread adds to one of them, so that cores do not share a cache line.
+const STRIPES: usize = 16;
+
+/// Of how many memory reads one is timed.
+const MEMORY_SAMPLE: u64 = 64;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Count {
+    Memory,
+    Store,
+    New,
+    Failed,
+    Coalesced,
+    Queries,
+    Evictions,
+    Expired,
+    Refused,
+    Invalidated,
+}
+
+const COUNTS: usize = 10;
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stripe([AtomicU64; COUNTS]);
+
+/// What the cache counts.
+#[derive(Debug, Default)]
+pub(crate) struct Statistics {
+    stripes: [Stripe; STRIPES],
+    memory: Latencies,
+    store: Latencies,
+}
+
+impl Statistics {
+    pub(crate) fn add(&self, count: Count) {
+        self.add_many(count, 1);
+    }
+
+    pub(crate) fn add_many(&self, count: Count, number: u64) {
+        self.counter(count)
+            .map(|counter| counter.fetch_add(number, Ordering::Relaxed));
+    }
+
+    /// Counts a read from memory, and times it if it is this thread's turn.
+    pub(crate) fn add_memory_read(&self, elapsed: impl FnOnce() -> Duration) {
+        let before = self
+            .counter(Count::Memory)
+            .map(|counter| counter.fetch_add(1, Ordering::Relaxed));
+        if before.is_some_and(|before| before % MEMORY_SAMPLE == 0) {
+            self.memory.record(elapsed());
+        }
+    }
+
+    pub(crate) fn record_store_read(&self, elapsed: Duration) {
+        self.store.record(elapsed);
+    }
+
+    #[expect(clippy::as_conversions, reason = "the discriminant of a field-less enum")]
+    fn counter(&self, count: Count) -> Option<&AtomicU64> {
+        self.stripes
+            .get(stripe_of_thread())
+            .and_then(|stripe| stripe.0.get(count as usize))
+    }
+
+    #[expect(clippy::as_conversions, reason = "the discriminant of a field-less enum")]
+    fn total(&self, count: Count) -> u64 {
+        let counters = self
+            .stripes
+            .iter()
+            .filter_map(|stripe| stripe.0.get(count as usize));
+        counters.map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
+
+    /// All figures, each counter read once.
+    pub(crate) fn snapshot(&self) -> Figures {
+        let reads = Reads {
+            memory: self.total(Count::Memory),
+            store: self.total(Count::Store),
+            new: self.total(Count::New),
+            failed: self.total(Count::Failed),
+            coalesced: self.total(Count::Coalesced),
+        };
+        let issued = self.total(Count::Queries);
+        Figures {
+            reads,
+            queries: Queries {
+                issued,
+                saved: reads.total().saturating_sub(issued),
+            },
+            memory_latency: self.memory.quantiles(),
+            store_latency: self.store.quantiles(),
+            evictions: self.total(Count::Evictions),
+            expired: self.total(Count::Expired),
+            refused: self.total(Count::Refused),
+            invalidated: self.total(Count::Invalidated),
+        }
+    }
+}
+
+fn stripe_of_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static STRIPE: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    STRIPE.with(|stripe| match stripe.get() {
+        Some(index) => index,
+        None => {
+            let index = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
+            stripe.set(Some(index));
+            index
+        }
+    })
+}
+
+/// Every figure of the cache since it was made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    /// Reads by where the answer came from.
+    pub reads: Reads,
+    /// Calls to the store.
+    pub queries: Queries,
+    /// How long reads from memory took.
+    pub memory_latency: Quantiles,
+    /// How long reads took that waited for the store.
+    pub store_latency: Quantiles,
+    /// Sessions that left memory for others.
+    pub evictions: u64,
+    /// Sessions that left memory because nobody used them.
+    pub expired: u64,
+    /// Sessions that were too large for the budget: served, not kept.
+    pub refused: u64,
+    /// Sessions whose history in memory was found to be out of date.
+    pub invalidated: u64,
+}
+
+/// Reads by where the answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reads {
+    /// From memory.
+    pub memory: u64,
+    /// From the store, with messages.
+    pub store: u64,
+    /// Sessions that nobody wrote to.
+    pub new: u64,
+    /// Not at all.
+    pub failed: u64,
+    /// Of those above, the ones that waited for a load which another reader had begun.
+    pub coalesced: u64,
+}
+
+impl Reads {
+    /// All reads: the sum of the sources and of those that failed.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.memory + self.store + self.new + self.failed
+    }
+
+    /// The share of reads that memory answered, 0 where there was none.
+    #[must_use]
+    #[expect(
+        clippy::as_conversions,
+        reason = "a ratio of counts needs no more than 53 bits"
+    )]
+    pub fn hit_ratio(&self) -> f64 {
+        match self.total() {
+            0 => 0.0,
+            total => self.memory as f64 / total as f64,
+        }
+    }
+}
+
+/// Calls to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queries {
+    /// Calls that loaded sessions.
+    pub issued: u64,
+    /// Calls that one call a read would have made beyond those.
+    pub saved: u64,
+}
+
+/// Two quantiles of a latency, zero where nothing was timed yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quantiles {
+    /// Half of all were faster.
+    pub p50: Duration,
+    /// 99 of 100 were faster.
+    pub p99: Duration,
+}
+
+/// A histogram over nanoseconds: eight buckets to every doubling.
+#[derive(Debug)]
+struct Latencies {
+    buckets: Box<[AtomicU64]>,
+}
+
+const BUCKETS_A_DOUBLING_LOG2: u32 = 3;
+/// Covers up to 2^40 ns, about 18 minutes.
+const BUCKETS: usize = 304;
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self {
+            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+}
+
+impl Latencies {
+    fn record(&self, elapsed: Duration) {
+        let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = bucket_of(nanoseconds).min(BUCKETS - 1);
+        self.buckets
+            .get(bucket)
+            .map(|bucket| bucket.fetch_add(1, Ordering::Relaxed));
+    }
+
+    fn quantiles(&self) -> Quantiles {
+        let counts: Vec<u64> = self
+            .buckets
+            .iter()
+            .map(|bucket| bucket.load(Ordering::Relaxed))
+            .collect();
+        let total: u64 = counts.iter().sum();
+        let quantile = |percent: u64| {
+            let rank = (total * percent).div_ceil(100);
+            let mut seen = 0;
+            let bucket = counts.iter().position(|count| {
+                seen += count;
+                seen >= rank && rank > 0
+            });
+            Duration::from_nanos(bucket.map_or(0, middle_of))
+        };
+        Quantiles {
+            p50: quantile(50),
+            p99: quantile(99),
+        }
+    }
+}
+
+/// Values below eight have a bucket each; above, the three bits after the leading one choose it.
+fn bucket_of(value: u64) -> usize {
+    let log2 = value.max(1).ilog2();
+    if log2 < BUCKETS_A_DOUBLING_LOG2 {
+        return usize::try_from(value).unwrap_or(0);
+    }
+    let shift = log2 - BUCKETS_A_DOUBLING_LOG2;
+    let within = (value >> shift) & 0b111;
+    usize::try_from((u64::from(shift) + 1) * 8 + within).unwrap_or(usize::MAX)
+}
+
+/// The middle of a bucket, for its figure to be off by at most a sixteenth.
+fn middle_of(bucket: usize) -> u64 {
+    let bucket = u64::try_from(bucket).unwrap_or(u64::MAX);
+    if bucket < 8 {
+        return bucket;
+    }
+    let (shift, within) = (bucket / 8 - 1, bucket % 8);
+    ((8 + within) << shift) + ((1 << shift) >> 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_off_by_at_most_a_sixteenth() {
+        for value in (0..10_000).chain((14..39).map(|power| (1 << power) + 12_345)) {
+            let shown = middle_of(bucket_of(value));
+            assert!(shown.abs_diff(value) * 16 <= value, "{value} is shown as {shown}");
+        }
+    }
+
+    #[test]
+    fn quantiles_are_those_of_what_was_recorded() {
+        let latencies = Latencies::default();
+        assert_eq!(
+            latencies.quantiles(),
+            Quantiles {
+                p50: Duration::ZERO,
+                p99: Duration::ZERO
+            }
+        );
+        for microseconds in 1..=100 {
+            latencies.record(Duration::from_micros(microseconds));
+        }
+        let Quantiles { p50, p99 } = latencies.quantiles();
+        assert!(
+            p50.abs_diff(Duration::from_micros(50)) < Duration::from_micros(4),
+            "{p50:?}"
+        );
+        assert!(
+            p99.abs_diff(Duration::from_micros(99)) < Duration::from_micros(7),
+            "{p99:?}"
+        );
+    }
+
+    #[test]
+    fn the_sum_of_the_sources_is_the_reads() {
+        let statistics = Statistics::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1_000 {
+                        statistics.add_memory_read(|| Duration::from_nanos(100));
+                        statistics.add(Count::Store);
+                    }
+                });
+            }
+        });
+        statistics.add(Count::Queries);
+        let figures = statistics.snapshot();
+        assert_eq!(figures.reads.total(), 8_000);
+        assert_eq!(
+            figures.queries,
+            Queries {
+                issued: 1,
+                saved: 7_999
+            }
+        );
+        assert!((figures.reads.hit_ratio() - 0.5).abs() < f64::EPSILON);
+        assert!(figures.memory_latency.p50 > Duration::ZERO);
+    }
+}
