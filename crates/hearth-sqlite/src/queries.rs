@@ -1,0 +1,5 @@
+//! Every statement of the store, one intent each.
+
+pub(crate) mod index;
+pub(crate) mod messages;
+pub(crate) mod sessions;

@@ -1,0 +1,9 @@
+//! The reference store passes its own suite.
+
+use hearth_domain::MemoryStore;
+
+async fn open() -> (MemoryStore, ()) {
+    (MemoryStore::default(), ())
+}
+
+hearth_testkit::conformance!(open);

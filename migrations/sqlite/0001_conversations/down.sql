@@ -1,0 +1,3 @@
+drop table chatbot_commits;
+drop table chatbot_sessions;
+drop table chatbot_messages;

@@ -1,0 +1,1 @@
+drop table hearth_keys;
