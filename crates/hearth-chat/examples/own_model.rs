@@ -1,0 +1,58 @@
+//! A chat over a model of one's own, in one process: the second answer knows the first.
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearth_cache::{Cache, CacheConfig, Spawner};
+use hearth_chat::{Chat, ChatRequest};
+use hearth_domain::ports::{Answer, ChatModel, ModelError, Prompt, SystemClock};
+use hearth_domain::{Department, MemoryStore, NewMessage, Role, SessionId, UserId};
+
+/// Repeats what was said first.
+struct Parrot;
+
+impl ChatModel for Parrot {
+    fn name(&self) -> &'static str {
+        "parrot"
+    }
+
+    fn answer(
+        &self,
+        prompt: Prompt,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, ModelError>> + Send + '_>> {
+        let first = prompt
+            .history
+            .messages()
+            .next()
+            .map(|message| message.content.into_owned());
+        let text = first.unwrap_or_else(|| "You have not said anything before.".to_owned());
+        Box::pin(ready(Ok(Answer { text, usage: None })))
+    }
+}
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "an example shows what it does")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let clock = Arc::new(SystemClock::default());
+    let spawner = Spawner::new(tokio::runtime::Handle::current());
+    let store = Arc::new(MemoryStore::default());
+    let cache = Cache::new(store, CacheConfig::default(), clock.clone(), spawner.clone());
+    let chat = Chat::new(cache, Arc::new(Parrot), clock, spawner, Duration::from_secs(10));
+
+    for query in ["Polly wants a cracker", "What did I say?"] {
+        let request = ChatRequest {
+            department: Department::new("zoo")?,
+            user: UserId::new("keeper")?,
+            session: Some(SessionId::new("1")?),
+            query: NewMessage::new(Role::User, query)?,
+            history: true,
+            min_version: None,
+            if_version: None,
+        };
+        let answer = chat.answer(request).await?;
+        println!("{query} -> {} ({:?})", answer.response, answer.history);
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! The models that answer.
+
+pub mod builtin;
+
+pub use builtin::BuiltinModel;

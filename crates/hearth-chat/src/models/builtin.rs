@@ -1,0 +1,72 @@
+//! The built-in model: needs no network, understands nothing, and says so. Its answers show the history at work.
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+
+use hearth_domain::ports::{Answer, ChatModel, ModelError, Prompt};
+
+/// Characters of a query that the answer quotes.
+const QUOTED_CHARS_MAX: usize = 200;
+
+/// The built-in model.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BuiltinModel;
+
+impl ChatModel for BuiltinModel {
+    fn name(&self) -> &'static str {
+        "builtin"
+    }
+
+    fn answer(
+        &self,
+        prompt: Prompt,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, ModelError>> + Send + '_>> {
+        let given = match prompt.history.responses() {
+            0 => "no earlier response".to_owned(),
+            1 => "1 earlier response".to_owned(),
+            responses => format!("{responses} earlier responses"),
+        };
+        let text = format!(
+            "This is Hearth's built-in model: it needs no network and understands nothing. You said \"{}\". \
+             It was given {given} of this conversation.",
+            quoted(&prompt.query),
+        );
+        Box::pin(ready(Ok(Answer { text, usage: None })))
+    }
+}
+
+fn quoted(query: &str) -> String {
+    match query.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", query.get(..end).unwrap_or_default()),
+        None => query.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_domain::{History, Version};
+
+    use super::*;
+
+    async fn answer(query: &str) -> String {
+        let prompt = Prompt {
+            history: History::empty(Version::ZERO),
+            query: query.into(),
+        };
+        BuiltinModel.answer(prompt).await.unwrap().text
+    }
+
+    #[tokio::test]
+    async fn it_names_the_query_and_what_it_was_given() {
+        let text = answer("Hello").await;
+        assert!(text.contains("\"Hello\""), "{text}");
+        assert!(text.contains("no earlier response"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_long_query_is_quoted_in_part() {
+        let text = answer(&"ü".repeat(16_384)).await;
+        assert!(text.len() < 1_000, "{}", text.len());
+        assert!(text.contains(&format!("{}…", "ü".repeat(QUOTED_CHARS_MAX))));
+    }
+}
