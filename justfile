@@ -1,0 +1,72 @@
+# One line for each thing a developer does; each calls cargo or xtask, so that all of it works without just.
+# Needs just 1.40 or newer.
+
+# List the recipes.
+[private]
+default:
+    @just --list --unsorted
+
+# Serve on http://127.0.0.1:8000 with the embedded store.
+[group('run')]
+run *arguments:
+    cargo run --release -- serve {{ arguments }}
+
+# Serve from the throw-away PostgreSQL of `just db-up`.
+[group('run')]
+run-postgres *arguments:
+    HEARTH__STORE__URL="$(cargo xtask db up)" cargo run --release -- serve {{ arguments }}
+
+# Bring the store's tables up to date.
+[group('run')]
+migrate *arguments:
+    cargo run --release -- migrate {{ arguments }}
+
+# Show every setting with its source.
+[group('run')]
+config *arguments:
+    cargo run --release -- config print {{ arguments }}
+
+# Take dialogues over from a file of JSON Lines; - reads standard input.
+[group('run')]
+import file *arguments:
+    cargo run --release -- import {{ quote(file) }} {{ arguments }}
+
+# Write every session as JSON Lines, to standard output or a file.
+[group('run')]
+export *arguments:
+    @cargo run --quiet --release -- export {{ arguments }}
+
+# Start a throw-away PostgreSQL, unless it runs, and print its URL.
+[group('database')]
+db-up:
+    @cargo xtask db up
+
+# Stop the throw-away PostgreSQL and remove its data.
+[group('database')]
+db-down:
+    @cargo xtask db down
+
+# Run every test, with a PostgreSQL of its own; arguments go to `cargo test`.
+[group('check')]
+test *arguments:
+    cargo xtask test -- {{ arguments }}
+
+# Run every check, or those that are named.
+[group('check')]
+ci *steps:
+    cargo xtask ci {{ steps }}
+
+# Format the code.
+[group('check')]
+fmt:
+    cargo fmt --all
+
+# Lint everything; a warning is an error.
+[group('check')]
+lint:
+    cargo xtask ci clippy
+
+# Build the documentation and open it.
+[group('check')]
+doc:
+    cargo doc --workspace --no-deps --open
