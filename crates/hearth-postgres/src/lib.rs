@@ -1,1 +1,21 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+pub mod adoption;
+mod commit;
+pub mod config;
+mod connect;
+mod error;
+pub mod migrate;
+pub mod pool;
+mod queries;
+mod rows;
+mod schema;
+mod sessions;
+pub mod store;
+mod tls;
+
+pub use adoption::{Adoption, AdoptionError};
+pub use config::{ConfigError, PostgresConfig};
+pub use migrate::MigrateError;
+pub use pool::PoolStatus;
+pub use store::PostgresStore;

@@ -1,0 +1,151 @@
+//! The store: what each call of the port asks of the database, and what its rows mean. No SQL, and no driver.
+
+use std::time::Duration;
+
+use hearth_domain::ports::{AppendError, HistoryStore, Lookup, Page, PageFrom, StoreError};
+use hearth_domain::{
+    Append, Committed, ConversationKey, Department, Message, SessionId, UserId, Version, WindowLimits,
+};
+use tokio::runtime::Handle;
+
+use crate::commit::{Refusal, commit};
+use crate::config::{ConfigError, PostgresConfig};
+use crate::pool::{Pool, PoolStatus};
+use crate::queries::{
+    Direction, EndSession, EraseSession, EraseUser, KeyColumns, LoadWindows, MessagePage, Ping,
+};
+use crate::rows::session::KeyRow;
+use crate::rows::{version_of, window};
+
+/// Conversations in PostgreSQL.
+///
+/// Cheap to clone. Calls may come from any runtime, and may be dropped at any moment: what they began runs to its end on the
+/// runtime that [`PostgresStore::open`] was given.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pub(crate) pool: Pool,
+    pub(crate) load_timeout: Duration,
+    commit_timeout: Duration,
+}
+
+impl PostgresStore {
+    /// A store whose connections are opened and driven on `handle`, which should be a multi-thread runtime. Connects when first used:
+    /// [`ping`](HistoryStore::ping) says whether it can.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where the configuration makes no sense.
+    pub fn open(config: &PostgresConfig, handle: Handle) -> Result<Self, ConfigError> {
+        Ok(Self {
+            pool: Pool::new(config, handle)?,
+            load_timeout: config.load_timeout,
+            commit_timeout: config.commit_timeout,
+        })
+    }
+
+    /// How full the pool is. Asks nobody.
+    #[must_use]
+    pub fn pool_status(&self) -> PoolStatus {
+        self.pool.status()
+    }
+}
+
+impl HistoryStore for PostgresStore {
+    async fn load(&self, keys: &[ConversationKey], limits: WindowLimits) -> Result<Vec<Lookup>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut columns = KeyColumns::default();
+        columns.extend(keys);
+        let load = LoadWindows {
+            keys: columns,
+            rows: limits.rows_to_read(),
+        };
+        let rows = self.pool.run_read(load, self.load_timeout).await?;
+        window::lookups(rows, keys.len(), limits)
+    }
+
+    async fn append(&self, appends: &[Append]) -> Vec<Result<Committed, AppendError>> {
+        if appends.is_empty() {
+            return Vec::new();
+        }
+        let batch = appends.to_vec();
+        let work = |pool: Pool, deadline| async move { Ok(commit(&pool, &batch, deadline).await) };
+        match self.pool.in_task(self.commit_timeout, work).await {
+            Ok(outcomes) => outcomes
+                .into_iter()
+                .map(|outcome| outcome.map_err(AppendError::from))
+                .collect(),
+            Err(failure) => {
+                let refusal = Refusal::Unknown(failure.fault());
+                appends.iter().map(|_| Err(refusal.clone().into())).collect()
+            }
+        }
+    }
+
+    async fn page(&self, key: &ConversationKey, from: PageFrom, limit: u16) -> Result<Page, StoreError> {
+        let direction = match from {
+            PageFrom::Newest => Some(Direction::Back(i64::MAX)),
+            PageFrom::Before(id) => id.0.checked_sub(1).map(Direction::Back),
+            PageFrom::Oldest => Some(Direction::Forth(i64::MIN)),
+            PageFrom::After(id) => id.0.checked_add(1).map(Direction::Forth),
+        };
+        let Some(direction) = direction else {
+            return Ok(Page {
+                messages: Vec::new(),
+                more: false,
+            });
+        };
+        let page = MessagePage {
+            key: KeyRow::of(key),
+            direction,
+            // One more than is shown tells whether there are more.
+            limit: i64::from(limit) + 1,
+        };
+        let mut rows = self.pool.run_read(page, self.load_timeout).await?;
+        let more = rows.len() > usize::from(limit);
+        rows.truncate(usize::from(limit));
+        if matches!(direction, Direction::Back(_)) {
+            rows.reverse();
+        }
+        let messages = rows
+            .into_iter()
+            .map(Message::try_from)
+            .collect::<Result<_, _>>()?;
+        Ok(Page { messages, more })
+    }
+
+    async fn end(&self, key: &ConversationKey) -> Result<(), StoreError> {
+        let end = EndSession(KeyRow::of(key));
+        self.pool.run(end, self.commit_timeout).await?;
+        Ok(())
+    }
+
+    async fn erase(&self, key: &ConversationKey) -> Result<Version, StoreError> {
+        let mut columns = KeyColumns::default();
+        columns.push(key);
+        let version = self.pool.run(EraseSession(columns), self.commit_timeout).await?;
+        Ok(version_of(version)?)
+    }
+
+    async fn erase_user(
+        &self,
+        department: &Department,
+        user: &UserId,
+    ) -> Result<Vec<ConversationKey>, StoreError> {
+        let erase = EraseUser {
+            department: department.as_str().to_owned(),
+            user_id: user.as_str().to_owned(),
+        };
+        let had_messages = self.pool.run(erase, self.commit_timeout).await?;
+        let key = |session: String| {
+            let session = SessionId::new(session).ok()?;
+            Some(ConversationKey::new(department.clone(), user.clone(), session))
+        };
+        Ok(had_messages.into_iter().filter_map(key).collect())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.pool.run_read(Ping, self.load_timeout).await?)
+    }
+}
