@@ -1,1 +1,137 @@
-fn main() {}
+//! The `hearth` binary: reads the command line and the settings, and runs one command.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, IsTerminal};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use hearth_api::cli::{Cli, Command, ConfigCommand, Stream};
+use hearth_api::commands::{config_print, export, import, migrate, serve};
+use hearth_api::open_store::open_store;
+use hearth_api::settings::{self, Loaded, Settings, Sources};
+use hearth_api::telemetry;
+use hearth_domain::Department;
+use indicatif::{ProgressBar, ProgressStyle};
+
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// The exit code of a wrong command line or wrong settings, as clap has it.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let sources = Sources {
+        dir: cli.settings.config_dir.clone(),
+        environment: std::env::vars_os().collect(),
+        overrides: cli.settings.set.clone(),
+    };
+    let loaded = match settings::load(&sources) {
+        Ok(loaded) => loaded,
+        Err(refused) => return fail(USAGE, &refused.into()),
+    };
+    match run(cli.into_command(), &loaded) {
+        Ok(code) => code,
+        Err(error) => fail(1, &error),
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "where a person looks for why the program ended"
+)]
+fn fail(code: u8, error: &anyhow::Error) -> ExitCode {
+    eprintln!("hearth: {error:#}");
+    ExitCode::from(code)
+}
+
+fn run(command: Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
+    if let Command::Config {
+        command: ConfigCommand::Print,
+    } = command
+    {
+        config_print::run(loaded, &mut io::stdout().lock())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settings = &loaded.settings;
+    telemetry::init(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve => serve::run(settings).await.map(|()| ExitCode::SUCCESS),
+            Command::Migrate { index } => migrate::run(&settings.store, index)
+                .await
+                .map(|()| ExitCode::SUCCESS),
+            Command::Config {
+                command: ConfigCommand::Print,
+            } => Ok(ExitCode::SUCCESS),
+            Command::Import { file } => import_from(settings, &file).await,
+            Command::Export { department, file } => export_to(settings, department.as_ref(), &file)
+                .await
+                .map(|()| ExitCode::SUCCESS),
+        }
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "a command tells a person what it did")]
+async fn import_from(settings: &Settings, file: &Stream) -> anyhow::Result<ExitCode> {
+    let store = open_store(&settings.store).await?;
+    let (input, bytes): (Box<dyn io::BufRead>, Option<u64>) = match file {
+        Stream::Standard => (Box::new(BufReader::new(io::stdin())), None),
+        Stream::File(path) => {
+            let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+            let bytes = file.metadata().ok().map(|metadata| metadata.len());
+            (Box::new(BufReader::new(file)), bytes)
+        }
+    };
+    let progress = progress(bytes);
+    let mut report = |line: u64, reason: &str| {
+        progress.suspend(|| eprintln!("line {line}: {reason}"));
+    };
+    let imported = import::run(&store, input, &progress, &mut report).await?;
+    progress.finish_and_clear();
+    eprintln!(
+        "imported {} dialogues with {} messages; {} were there already, {} lines were refused",
+        imported.added, imported.messages, imported.skipped, imported.refused
+    );
+    Ok(if imported.refused == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn progress(bytes: Option<u64>) -> ProgressBar {
+    let Some(bytes) = bytes.filter(|_| io::stderr().is_terminal()) else {
+        return ProgressBar::hidden();
+    };
+    let style = ProgressStyle::with_template("{bar:40} {percent}% {bytes}/{total_bytes} {elapsed}");
+    let bar = ProgressBar::new(bytes);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command tells a person what it did")]
+async fn export_to(
+    settings: &Settings,
+    department: Option<&Department>,
+    file: &Stream,
+) -> anyhow::Result<()> {
+    let store = open_store(&settings.store).await?;
+    let exported = match file {
+        Stream::Standard => export::run(&store, department, &mut BufWriter::new(io::stdout().lock())).await?,
+        Stream::File(path) => {
+            let file = File::create(path).with_context(|| format!("failed to create {}", path.display()))?;
+            export::run(&store, department, &mut BufWriter::new(file)).await?
+        }
+    };
+    eprintln!("exported {exported} sessions");
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! `GET /chatbot/health` and its two others.
+
+use std::time::Duration;
+
+use hearth_cache::Performance;
+use hearth_domain::ConversationKey;
+use serde::Serialize;
+
+use super::performance::strategy_name;
+use crate::store::Store;
+
+/// The version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Whether the process serves.
+#[derive(Debug, Serialize)]
+pub struct Live {
+    /// Always `ok`: whoever can answer serves.
+    pub status: &'static str,
+    /// The version of this build.
+    pub version: &'static str,
+}
+
+/// Whether the process should get traffic.
+#[derive(Debug, Serialize)]
+pub struct Ready {
+    /// Always `ready`; otherwise the answer is a problem.
+    pub status: &'static str,
+    /// Whether the store cannot be asked now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub degraded: bool,
+}
+
+/// The whole picture.
+#[derive(Debug, Serialize)]
+pub struct Detailed {
+    status: &'static str,
+    version: &'static str,
+    uptime_seconds: f64,
+    store: StoreHealth,
+    cache_stats: CacheStats,
+    coherence: Coherence,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreHealth {
+    kind: &'static str,
+    reachable: bool,
+    latency_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<PoolHealth>,
+}
+
+#[derive(Debug, Serialize)]
+struct PoolHealth {
+    size: usize,
+    idle: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct CacheStats {
+    cache_type: &'static str,
+    strategy: &'static str,
+    loaded_sessions_count: usize,
+    loaded_sessions: Vec<String>,
+    memory_cache: MemoryCache,
+}
+
+#[derive(Debug, Serialize)]
+struct MemoryCache {
+    total_sessions: usize,
+    total_responses: u64,
+    estimated_size_kb: f64,
+    budget_kb: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Coherence {
+    mode: &'static str,
+    connected: bool,
+    staleness_ms: Option<u64>,
+    foreign_writers: &'static str,
+}
+
+impl Detailed {
+    /// The picture at one moment; `latency` is that of a ping of the store, where it answered.
+    #[must_use]
+    pub fn new(
+        performance: &Performance,
+        store: &Store,
+        latency: Option<Duration>,
+        draining: bool,
+        recently_used: &[ConversationKey],
+    ) -> Self {
+        let memory = performance.memory;
+        Self {
+            status: match (draining, latency) {
+                (true, _) => "unhealthy",
+                (false, None) => "degraded",
+                (false, Some(_)) => "healthy",
+            },
+            version: VERSION,
+            uptime_seconds: performance.uptime.as_secs_f64(),
+            store: StoreHealth {
+                kind: store.kind(),
+                reachable: latency.is_some(),
+                latency_ms: latency.map(|latency| latency.as_secs_f64() * 1e3),
+                pool: store.pool().map(|pool| PoolHealth {
+                    size: pool.size,
+                    idle: pool.idle,
+                }),
+            },
+            cache_stats: CacheStats {
+                cache_type: "performance_optimized",
+                strategy: strategy_name(performance.strategy, store),
+                loaded_sessions_count: memory.sessions,
+                loaded_sessions: recently_used.iter().map(|key| key.session.to_string()).collect(),
+                memory_cache: MemoryCache {
+                    total_sessions: memory.sessions,
+                    total_responses: memory.responses,
+                    estimated_size_kb: kilobytes(memory.bytes),
+                    budget_kb: memory.budget_bytes / 1_024,
+                },
+            },
+            coherence: Coherence {
+                mode: "off",
+                connected: false,
+                staleness_ms: None,
+                foreign_writers: "not_covered",
+            },
+        }
+    }
+}
+
+/// To one decimal.
+#[expect(
+    clippy::as_conversions,
+    reason = "a figure for people needs no more than 53 bits"
+)]
+fn kilobytes(bytes: u64) -> f64 {
+    (bytes as f64 / 102.4).round() / 10.0
+}

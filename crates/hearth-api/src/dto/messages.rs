@@ -1,0 +1,113 @@
+//! `GET /chatbot/v1/sessions/{id}/messages`: the head is made for each request, the messages are ready.
+
+use bytes::Bytes;
+use hearth_cache::Reading;
+use hearth_domain::ports::{Page, PageFrom};
+use hearth_domain::{ConversationKey, History, Message, MessageId, Role, json};
+
+/// Bytes that the head and the tail need beyond the ids.
+const FRAME_BYTES: usize = 256;
+
+/// A history as a body: its head, its messages as they lie in memory, its tail.
+#[must_use]
+pub fn history_body(key: &ConversationKey, reading: &Reading) -> Bytes {
+    let history = reading.history();
+    let mut body = Vec::with_capacity(FRAME_BYTES + ids_bytes(key) + history.json().len());
+    body.push(b'{');
+    write_key(&mut body, key);
+    write_member(
+        &mut body,
+        "version",
+        i64::try_from(history.version().get()).unwrap_or(i64::MAX),
+    );
+    write_member(&mut body, "responses", i64::from(history.responses()));
+    write_truncated(&mut body, history.is_truncated());
+    body.extend_from_slice(b",\"source\":\"");
+    body.extend_from_slice(reading.source().as_str().as_bytes());
+    body.push(b'"');
+    if reading.is_degraded() {
+        body.extend_from_slice(b",\"degraded\":true");
+    }
+    body.extend_from_slice(b",\"messages\":[");
+    body.extend_from_slice(history.json());
+    write_tail(&mut body, older_than(history));
+    Bytes::from(body)
+}
+
+/// A page of a session's messages as a body, read from the store.
+#[must_use]
+pub fn page_body(key: &ConversationKey, from: PageFrom, page: &Page) -> Bytes {
+    let contents: usize = page.messages.iter().map(|message| message.content.len()).sum();
+    let mut body = Vec::with_capacity(
+        FRAME_BYTES + ids_bytes(key) + contents + page.messages.len() * json::MESSAGE_OVERHEAD_BYTES,
+    );
+    body.push(b'{');
+    write_key(&mut body, key);
+    let responses = page
+        .messages
+        .iter()
+        .filter(|message| message.role == Role::Assistant)
+        .count();
+    write_member(
+        &mut body,
+        "responses",
+        i64::try_from(responses).unwrap_or(i64::MAX),
+    );
+    write_truncated(&mut body, page.more || from != PageFrom::Newest);
+    body.extend_from_slice(b",\"source\":\"store\",\"messages\":[");
+    for (index, message) in page.messages.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        json::write_message(&mut body, &message.view());
+    }
+    let oldest = page
+        .messages
+        .first()
+        .filter(|_| page.more)
+        .map(|message: &Message| message.id);
+    write_tail(&mut body, oldest);
+    Bytes::from(body)
+}
+
+/// The cursor to what is older than a history: its oldest message, where there is anything.
+fn older_than(history: &History) -> Option<MessageId> {
+    history.oldest().filter(|_| history.is_truncated())
+}
+
+fn ids_bytes(key: &ConversationKey) -> usize {
+    key.department.as_str().len() + key.user.as_str().len() + key.session.as_str().len()
+}
+
+fn write_key(body: &mut Vec<u8>, key: &ConversationKey) {
+    body.extend_from_slice(b"\"chatsession_id\":");
+    json::write_string(body, key.session.as_str());
+    body.extend_from_slice(b",\"department\":");
+    json::write_string(body, key.department.as_str());
+    body.extend_from_slice(b",\"user\":");
+    json::write_string(body, key.user.as_str());
+}
+
+fn write_member(body: &mut Vec<u8>, name: &str, number: i64) {
+    body.extend_from_slice(b",\"");
+    body.extend_from_slice(name.as_bytes());
+    body.extend_from_slice(b"\":");
+    json::write_integer(body, number);
+}
+
+fn write_truncated(body: &mut Vec<u8>, truncated: bool) {
+    body.extend_from_slice(if truncated {
+        b",\"truncated\":true"
+    } else {
+        b",\"truncated\":false"
+    });
+}
+
+fn write_tail(body: &mut Vec<u8>, before: Option<MessageId>) {
+    body.extend_from_slice(b"],\"before\":");
+    match before {
+        Some(id) => json::write_integer(body, id.0),
+        None => body.extend_from_slice(b"null"),
+    }
+    body.push(b'}');
+}

@@ -1,0 +1,179 @@
+//! From the errors of the crates beneath to what callers are told: one exhaustive match each.
+
+use hearth_cache::ReadError;
+use hearth_chat::ChatError;
+use hearth_domain::ports::{AppendError, ModelError, StoreError};
+
+use super::code::Code;
+use super::problem::{Outcome, Problem};
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        store_unavailable(&error)
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match &error {
+            ReadError::Store(_) | ReadError::TimedOut => store_unavailable(&error),
+            ReadError::Overloaded => {
+                Self::new(Code::Overloaded, "too many sessions wait to be loaded; try again")
+            }
+            ReadError::NotFresh { held } => Self::new(
+                Code::NotFreshEnough,
+                format!("the newest version that could be read is {held}"),
+            ),
+            ReadError::ShuttingDown => stopping(),
+        }
+    }
+}
+
+impl From<AppendError> for Problem {
+    fn from(error: AppendError) -> Self {
+        let failed = |outcome, detail| {
+            Self::new(Code::CommitFailed, detail)
+                .with_outcome(outcome)
+                .caused_by(&error)
+        };
+        match &error {
+            AppendError::VersionConflict { current } => Self::new(
+                Code::VersionConflict,
+                format!("the session is at version {current}"),
+            ),
+            AppendError::NotCommitted(_) => {
+                failed(Outcome::NotCommitted, "the turn was not committed; try again")
+            }
+            AppendError::Unknown(_) => failed(
+                Outcome::Unknown,
+                "it is not known whether the turn was committed; read the session before trying again",
+            ),
+        }
+    }
+}
+
+impl From<ChatError> for Problem {
+    fn from(error: ChatError) -> Self {
+        match error {
+            ChatError::History(error) => error.into(),
+            ChatError::StoreAway(error) => error.into(),
+            ChatError::Commit(error) => error.into(),
+            ChatError::Model(ref cause @ ModelError::Failed(_)) => {
+                Self::new(Code::ModelFailed, "the model gave no answer; nothing was kept").caused_by(cause)
+            }
+            ChatError::Model(ref cause @ ModelError::TimedOut) => Self::new(
+                Code::ModelTimeout,
+                "the model did not answer in time; nothing was kept",
+            )
+            .caused_by(cause),
+            ChatError::Stopped => stopping(),
+        }
+    }
+}
+
+fn store_unavailable(error: &dyn std::error::Error) -> Problem {
+    Problem::new(Code::StoreUnavailable, "the store cannot be asked now; try again").caused_by(error)
+}
+
+fn stopping() -> Problem {
+    Problem::new(Code::ShuttingDown, "the server is stopping; ask another one")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hearth_domain::Version;
+
+    use super::*;
+
+    fn check(problem: impl Into<Problem>, status: u16, code: &str, outcome: Option<&str>) {
+        let problem: Problem = problem.into();
+        let json: serde_json::Value = serde_json::from_str(&problem.to_json("r-1")).unwrap();
+        assert_eq!(json["status"], status);
+        assert_eq!(json["code"], code);
+        assert_eq!(json["request_id"], "r-1");
+        assert_eq!(json.get("outcome").and_then(|outcome| outcome.as_str()), outcome);
+        assert!(!json.to_string().contains("secret"), "{json}");
+    }
+
+    fn unavailable() -> StoreError {
+        StoreError::Unavailable("secret".into())
+    }
+
+    #[test]
+    fn every_error_has_its_status_and_code_and_hides_its_cause() {
+        let version = Version::new(7).unwrap();
+        check(unavailable(), 503, "store_unavailable", None);
+        check(StoreError::TimedOut, 503, "store_unavailable", None);
+        check(
+            StoreError::Failed("secret".into()),
+            503,
+            "store_unavailable",
+            None,
+        );
+        check(
+            ReadError::Store(Arc::new(unavailable())),
+            503,
+            "store_unavailable",
+            None,
+        );
+        check(ReadError::TimedOut, 503, "store_unavailable", None);
+        check(ReadError::Overloaded, 429, "overloaded", None);
+        check(
+            ReadError::NotFresh { held: version },
+            503,
+            "not_fresh_enough",
+            None,
+        );
+        check(ReadError::ShuttingDown, 503, "shutting_down", None);
+        check(
+            AppendError::VersionConflict { current: version },
+            409,
+            "version_conflict",
+            None,
+        );
+        check(
+            AppendError::NotCommitted(unavailable()),
+            503,
+            "commit_failed",
+            Some("not_committed"),
+        );
+        check(
+            AppendError::Unknown(unavailable()),
+            503,
+            "commit_failed",
+            Some("unknown"),
+        );
+        check(ChatError::History(ReadError::Overloaded), 429, "overloaded", None);
+        check(
+            ChatError::StoreAway(unavailable()),
+            503,
+            "store_unavailable",
+            None,
+        );
+        check(
+            ChatError::Model(ModelError::Failed("secret".into())),
+            502,
+            "model_failed",
+            None,
+        );
+        check(ChatError::Model(ModelError::TimedOut), 504, "model_timeout", None);
+        check(
+            ChatError::Commit(AppendError::VersionConflict { current: version }),
+            409,
+            "version_conflict",
+            None,
+        );
+        check(ChatError::Stopped, 503, "shutting_down", None);
+    }
+
+    #[test]
+    fn the_log_is_told_the_causes() {
+        let problem: Problem = StoreError::Unavailable("connection refused".into()).into();
+        assert_eq!(
+            problem.cause(),
+            Some("the store is not available: connection refused")
+        );
+    }
+}

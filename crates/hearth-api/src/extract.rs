@@ -1,0 +1,13 @@
+//! What handlers take from requests: strict, with every refusal a problem that names the field.
+
+mod conversation;
+mod fields;
+mod json_object;
+mod query;
+mod read;
+
+pub use conversation::Conversation;
+pub use fields::Fields;
+pub use json_object::JsonObject;
+pub use query::Query;
+pub use read::{boolean, content, id, integer_within, role, version};

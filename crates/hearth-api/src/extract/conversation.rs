@@ -1,0 +1,65 @@
+//! Which conversation a request is about: the session in its path, the department and user in its query.
+
+use std::str::FromStr;
+
+use actix_web::HttpRequest;
+use hearth_domain::{ConversationKey, Invalid, SessionId, UserId};
+use percent_encoding::percent_decode_str;
+
+use super::query::Query;
+use crate::error::{Code, Problem};
+
+/// The conversation that a request is about, and the rest of its query.
+#[derive(Debug)]
+pub struct Conversation {
+    /// The conversation.
+    pub key: ConversationKey,
+    /// The query.
+    pub query: Query,
+}
+
+impl Conversation {
+    /// Reads the conversation; the query may have `department`, `user` and the `others`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Query::of`] and [`Query::who`]; [`Code::InvalidField`] for the session id.
+    pub fn of(request: &HttpRequest, others: &[&str]) -> Result<Self, Problem> {
+        let known = [&["department", "user"], others].concat();
+        let query = Query::of(request, &known)?;
+        let (department, user) = query.who()?;
+        let session: SessionId = named(request, "chatsession_id")?;
+        Ok(Self {
+            key: ConversationKey::new(department, user, session),
+            query,
+        })
+    }
+
+    /// Reads the user whom a path names.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::InvalidField`].
+    pub fn user(request: &HttpRequest) -> Result<UserId, Problem> {
+        named(request, "user")
+    }
+}
+
+/// The place of what a path names: `/chatbot/v1/sessions/{id}/…`, `/chatbot/v1/users/{user}`.
+const NAMED_SEGMENT: usize = 4;
+
+/// What a path names, percent-decoded by the letter: the router's own decoding replaces what is not UTF-8, so that different ids would
+/// become one.
+fn named<T: FromStr<Err = Invalid>>(request: &HttpRequest, field: &str) -> Result<T, Problem> {
+    let refuse = |rule: &dyn std::fmt::Display| Problem::field(Code::InvalidField, field, rule);
+    let raw = request
+        .uri()
+        .path()
+        .split('/')
+        .nth(NAMED_SEGMENT)
+        .unwrap_or_default();
+    let text = percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| refuse(&"must be percent-encoded UTF-8"))?;
+    text.parse().map_err(|invalid: Invalid| refuse(&invalid))
+}

@@ -1,0 +1,31 @@
+//! `DELETE` of a session and of a user.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use crate::error::Problem;
+use crate::extract::{Conversation, Query};
+use crate::state::State;
+
+/// Erases a session, in the store and in memory.
+///
+/// # Errors
+///
+/// A problem; nothing is erased then.
+pub async fn session(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let Conversation { key, .. } = Conversation::of(&request, &[])?;
+    state.cache.erase(key).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Erases all sessions of a user, and says how many had messages.
+///
+/// # Errors
+///
+/// A problem; nothing is erased then.
+pub async fn user(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let department = Query::of(&request, &["department"])?.department()?;
+    let user = Conversation::user(&request)?;
+    let erased = state.cache.erase_user(department, user).await?;
+    Ok(HttpResponse::Ok().json(json!({ "erased": erased })))
+}

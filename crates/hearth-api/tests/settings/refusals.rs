@@ -1,0 +1,191 @@
+//! Which values are refused, and in which words.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+
+use hearth_api::settings::{Sources, load};
+
+use crate::setup::Setup;
+
+#[test]
+fn every_refusal_names_key_source_and_what_would_be_right() {
+    for (argument, shown, right) in [
+        ("server.port=65536", " = 65536", "a whole number from 0 to 65535"),
+        ("server.port=-1", " = -1", "a whole number from 0 to 65535"),
+        (
+            "server.port=80.5",
+            " = \"80.5\"",
+            "a whole number from 0 to 65535",
+        ),
+        (
+            "server.host=a b",
+            " = \"a b\"",
+            "an IP address or a host name, without a port",
+        ),
+        ("server.workers=1025", " = 1025", "a whole number from 0 to 1024"),
+        (
+            "server.drain_seconds=3601",
+            " = 3601",
+            "a whole number from 0 to 3600",
+        ),
+        (
+            "server.body_bytes_max=1",
+            " = 1",
+            "a whole number from 1024 to 67108864",
+        ),
+        (
+            "store.url=x",
+            "",
+            "sqlite:path, or postgres://user:password@host/database",
+        ),
+        ("store.pool_size=0", " = 0", "a whole number from 1 to 1000"),
+        ("store.timeout_ms=0", " = 0", "a whole number from 1 to 600000"),
+        (
+            "store.commit_timeout_ms=0",
+            " = 0",
+            "a whole number from 1 to 600000",
+        ),
+        ("store.migrate=1", " = \"1\"", "true or false"),
+        (
+            "cache.strategy=redis",
+            " = \"redis\"",
+            "memory_first or pass_through",
+        ),
+        (
+            "cache.max_responses=1001",
+            " = 1001",
+            "a whole number from 1 to 1000",
+        ),
+        (
+            "cache.max_messages=8001",
+            " = 8001",
+            "a whole number from 1 to 8000",
+        ),
+        ("cache.budget_mb=0", " = 0", "a whole number from 1 to 1048576"),
+        ("cache.idle_minutes=0", " = 0", "a whole number from 1 to 525600"),
+        ("chat.turn_seconds_max=0", " = 0", "a whole number from 1 to 3600"),
+        (
+            "model.kind=openai",
+            " = \"openai\"",
+            "builtin, the one kind of this version",
+        ),
+        (
+            "auth.mode=keys",
+            " = \"keys\"",
+            "open, the one mode of this version",
+        ),
+        ("auth.allow_open_network=2", " = \"2\"", "true or false"),
+        ("limits.in_flight=0", " = 0", "a whole number from 1 to 1000000"),
+        ("limits.load_queue=0", " = 0", "a whole number from 1 to 1000000"),
+        ("log.format=xml", " = \"xml\"", "text or json"),
+        (
+            "log.level=inof",
+            " = \"inof\"",
+            "error, warn, info, debug, trace or off, or levels by target like \"info,hearth_cache=debug\"",
+        ),
+    ] {
+        let (key, _) = argument.split_once('=').unwrap();
+        let expected = format!("{key}{shown} (--set): must be {right}");
+        assert_eq!(Setup::new().set(argument).problems(), [expected]);
+    }
+}
+
+#[test]
+fn every_source_is_named_and_every_problem_told() {
+    let setup = Setup::new()
+        .file("default.toml", "[server]\nport = true\n[log]\nformat = 5")
+        .file("production.toml", "[cache]\nbudget_mb = 1.5\nidle_minutes = [1]")
+        .file(
+            "local.toml",
+            "[store]\npool_size = \"many\"\n[store.timeout_ms]\na = 1",
+        )
+        .variable("HEARTH_PROFILE", "production")
+        .variable("HEARTH__CACHE__STRATEGY", "fast")
+        .set("server.workers=all");
+    let mut problems = setup.problems();
+    problems.sort();
+    assert_eq!(
+        problems,
+        [
+            "cache.budget_mb = 1.5 (production.toml): must be a whole number from 1 to 1048576",
+            "cache.idle_minutes = a list (production.toml): must be a whole number from 1 to 525600",
+            "cache.strategy = \"fast\" (HEARTH__CACHE__STRATEGY): must be memory_first or pass_through",
+            "log.format = 5 (default.toml): must be text or json",
+            "server.port = true (default.toml): must be a whole number from 0 to 65535",
+            "server.workers = \"all\" (--set): must be a whole number from 0 to 1024",
+            "store.pool_size = \"many\" (local.toml): must be a whole number from 1 to 1000",
+            "store.timeout_ms = a section (local.toml): must be a whole number from 1 to 600000",
+        ]
+    );
+    let refused = load(&setup.sources).unwrap_err().to_string();
+    assert!(refused.starts_with("the settings are refused:\n  "), "{refused}");
+    assert_eq!(refused.lines().count(), 9);
+}
+
+#[test]
+fn a_named_source_must_be_there() {
+    let staging = Setup::new().variable("HEARTH_PROFILE", "staging");
+    let problems = staging.problems().concat();
+    assert!(
+        problems.starts_with("staging.toml: cannot be read: "),
+        "{problems}"
+    );
+
+    let path = Setup::new().variable("HEARTH_PROFILE", "../etc/hearth");
+    let problems = path.problems().concat();
+    assert!(
+        problems.starts_with("HEARTH_PROFILE: must be the name of a file"),
+        "{problems}"
+    );
+
+    let sources = Sources {
+        dir: Some(PathBuf::from("/nowhere")),
+        ..Sources::default()
+    };
+    let refused = load(&sources).unwrap_err().to_string();
+    assert!(refused.contains("/nowhere: is not a folder"), "{refused}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_taken_for_none() {
+    let setup = Setup::new();
+    fs::create_dir(setup.path("local.toml")).unwrap();
+    let problems = setup.problems().concat();
+    assert!(problems.starts_with("local.toml: cannot be read: "), "{problems}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf8_is_refused() {
+    use std::os::unix::ffi::OsStringExt;
+    let mut setup = Setup::new();
+    let value = OsString::from_vec(vec![0xff]);
+    setup
+        .sources
+        .environment
+        .push(("HEARTH__LOG__LEVEL".into(), value));
+    assert_eq!(
+        setup.problems(),
+        ["log.level (HEARTH__LOG__LEVEL): must be valid UTF-8"]
+    );
+}
+
+#[test]
+fn open_mode_keeps_to_loopback_unless_more_is_meant() {
+    let open = |host: &str| Setup::new().variable("HEARTH__SERVER__HOST", host);
+    assert_eq!(
+        open("0.0.0.0").problems(),
+        [
+            "server.host = \"0.0.0.0\" (HEARTH__SERVER__HOST): others may reach this address, and auth.mode = \"open\" \
+             lets them read and write everything: listen on a loopback address such as 127.0.0.1, or set \
+             auth.allow_open_network = true"
+        ]
+    );
+    assert_eq!(open("example.org").problems().len(), 1);
+    for host in ["localhost", "::1"] {
+        assert_eq!(open(host).load().settings.server.host.as_str(), host);
+    }
+    let meant = open("0.0.0.0").set("auth.allow_open_network=true");
+    assert_eq!(meant.load().settings.server.host.as_str(), "0.0.0.0");
+}
