@@ -94,12 +94,13 @@ impl Connector {
 
 /// A database or a role may have other defaults. Read committed is what the commit's statement is written for. A generic plan is made
 /// once for each statement and connection; without the setting, arrays of few keys would be planned again at every call, since a
-/// generic plan is costed for ten.
+/// generic plan is costed for ten. Every statement walks an index, and a plan that was made while a table was small must not read
+/// all of it once it has grown.
 fn setup(statement_timeout: Duration, lock_timeout: Duration) -> String {
     format!(
         "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
          SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
-         SET plan_cache_mode = force_generic_plan; SET jit = off",
+         SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off",
         statement_timeout.as_millis(),
         lock_timeout.as_millis(),
         statement_timeout.as_millis(),

@@ -120,6 +120,7 @@ impl Pool {
         let work = |pool: Self, deadline| async move {
             match pool.execute(&intent, deadline).await {
                 Err(Failure::Lost(fault)) if fault.kind() == FaultKind::Unavailable => {
+                    tracing::debug!(%fault, "a connection was gone, the read is tried once more");
                     pool.execute(&intent, deadline).await
                 }
                 answer => answer,

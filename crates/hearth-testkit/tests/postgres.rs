@@ -1,5 +1,4 @@
 //! The throw-away PostgreSQL: isolated, shared, and gone when it should be.
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected stops")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

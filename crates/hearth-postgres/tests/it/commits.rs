@@ -88,10 +88,7 @@ async fn one_bad_turn_fails_alone() {
         outcomes[1],
         Err(AppendError::NotCommitted(StoreError::Failed(_)))
     ));
-    assert_eq!(
-        contents(&store, "a").await,
-        ["one", "answer", "three", "answer"]
-    );
+    assert_eq!(contents(&store, "a").await, ["one", "answer", "three", "answer"]);
 }
 
 #[tokio::test]
@@ -165,6 +162,41 @@ async fn raised_versions_stay_on_their_page() {
     until(
         &client,
         "SELECT n_tup_upd = 99 AND n_tup_hot_upd = 99 FROM pg_stat_user_tables WHERE relname = 'chatbot_sessions'",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_erase_takes_what_was_committed_while_it_waited() {
+    let (store, database) = open().await;
+    append_one(&store, append("s", "q")).await.unwrap();
+    let client = database.client().await.unwrap();
+    let mut other = database.client().await.unwrap();
+    let commit = other.transaction().await.unwrap();
+    commit
+        .batch_execute(
+            "UPDATE chatbot_sessions SET version = version + 1;
+             INSERT INTO chatbot_messages (department, user_id, session_id, role, content)
+             VALUES ('support', 'ada', 's', 'user', 'just in time')",
+        )
+        .await
+        .unwrap();
+    let erased_key = key("s");
+    let committed_meanwhile = async {
+        until(
+            &client,
+            "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'hearth'
+             AND datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .await;
+        commit.commit().await.unwrap();
+    };
+    let (erased, ()) = tokio::join!(store.erase(&erased_key), committed_meanwhile);
+    assert_eq!(erased.unwrap(), Version::new(3).unwrap());
+    assert!(contents(&store, "s").await.is_empty());
+    until(
+        &client,
+        "SELECT count(*) = 1 AND min(erased_version) = 2 FROM chatbot_sessions",
     )
     .await;
 }

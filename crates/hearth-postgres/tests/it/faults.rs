@@ -70,10 +70,7 @@ async fn a_server_that_stops_and_comes_back_is_used_again() {
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-    assert!(matches!(
-        store.ping().await,
-        Err(StoreError::Unavailable(_))
-    ));
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
     let error = append_one(&store, append("s", "refused")).await.unwrap_err();
     assert!(
         matches!(error, AppendError::NotCommitted(StoreError::Unavailable(_))),

@@ -1,6 +1,6 @@
 //! Loads: one statement, by the index, whatever the length of a session.
 
-use hearth_domain::ports::{HistoryStore, Lookup};
+use hearth_domain::ports::{HistoryStore, Lookup, SessionIndex};
 use hearth_domain::{ConversationKey, WindowLimits};
 use hearth_postgres::{PostgresConfig, PostgresStore, migrate};
 use hearth_testkit::postgres::{Cluster, Options};
@@ -15,7 +15,7 @@ const MANY_ROWS: &str = "
     INSERT INTO chatbot_messages (department, user_id, session_id, role, content)
     SELECT 'support', 'ada',
            CASE WHEN n % 5 = 0 THEN 'long' ELSE 's' || n % 2000 END,
-           CASE WHEN n % 2 = 0 THEN 'user' ELSE 'assistant' END, 'row ' || n
+           CASE WHEN (n / 5) % 2 = 0 THEN 'user' ELSE 'assistant' END, 'row ' || n
     FROM generate_series(1, 100000) n;
     ANALYZE chatbot_messages;";
 
@@ -39,12 +39,17 @@ async fn a_long_session_costs_what_its_window_costs() {
     let (store, database) = open().await;
     let client = database.client().await.unwrap();
     client.batch_execute(MANY_ROWS).await.unwrap();
-    client.batch_execute("SELECT pg_stat_force_next_flush()").await.ok();
+    client
+        .batch_execute("SELECT pg_stat_force_next_flush()")
+        .await
+        .ok();
     let (scans_before, rows_before) = rows_read(&client).await;
     for _ in 0..10 {
         let keys = [key("long"), key("s1"), key("no such session")];
         let lookups = store.load(&keys, WindowLimits::default()).await.unwrap();
-        assert!(matches!(&lookups[0], Lookup::Found(history) if history.responses() == 30 && history.is_truncated()));
+        assert!(
+            matches!(&lookups[0], Lookup::Found(history) if history.responses() == 30 && history.is_truncated())
+        );
         assert!(matches!(&lookups[1], Lookup::Found(history) if history.len() == 50));
         assert!(matches!(lookups[2], Lookup::New(_)));
     }
@@ -56,8 +61,30 @@ async fn a_long_session_costs_what_its_window_costs() {
 }
 
 #[tokio::test]
+async fn a_plan_from_when_the_table_was_small_stays_good() {
+    let (store, database) = open().await;
+    let client = database.client().await.unwrap();
+    client
+        .batch_execute("ALTER TABLE chatbot_messages SET (autovacuum_enabled = off)")
+        .await
+        .unwrap();
+    append_one(&store, append("s1", "q")).await.unwrap();
+    client
+        .batch_execute("ANALYZE chatbot_messages; ANALYZE chatbot_sessions")
+        .await
+        .unwrap();
+    store.load(&[key("s1")], WindowLimits::default()).await.unwrap();
+    let grown = MANY_ROWS.replace("ANALYZE chatbot_messages;", "");
+    client.batch_execute(&grown).await.unwrap();
+    let (scans_before, _) = rows_read(&client).await;
+    store.load(&[key("s1")], WindowLimits::default()).await.unwrap();
+    drop(store);
+    until(&client, ALONE).await;
+    assert_eq!(rows_read(&client).await.0, scans_before);
+}
+
+#[tokio::test]
 async fn lists_jump_over_long_sessions() {
-    use hearth_domain::ports::SessionIndex;
     let (store, database) = open().await;
     let client = database.client().await.unwrap();
     client.batch_execute(MANY_ROWS).await.unwrap();
@@ -85,9 +112,7 @@ async fn any_number_of_keys_is_one_prepared_statement() {
     let store = PostgresStore::open(&config, Handle::current()).unwrap();
     append_one(&store, append("session 7", "q")).await.unwrap();
     let before = cluster.log().unwrap().len();
-    let keys: Vec<ConversationKey> = (0..200)
-        .map(|number| key(&format!("session {number}")))
-        .collect();
+    let keys: Vec<ConversationKey> = (0..200).map(|number| key(&format!("session {number}"))).collect();
     for _ in 0..2 {
         let lookups = store.load(&keys, WindowLimits::default()).await.unwrap();
         assert_eq!(lookups.len(), 200);

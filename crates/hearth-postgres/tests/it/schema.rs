@@ -79,7 +79,10 @@ async fn a_revert_leaves_other_programs_migrations_alone() {
         .unwrap();
     migrate::revert_all(&config).await.unwrap();
     let left = client
-        .query_one("SELECT array_agg(version::text) FROM __diesel_schema_migrations", &[])
+        .query_one(
+            "SELECT array_agg(version::text) FROM __diesel_schema_migrations",
+            &[],
+        )
         .await
         .unwrap();
     assert_eq!(left.get::<_, Vec<String>>(0), ["20990101000000"]);
@@ -116,7 +119,10 @@ async fn generate(client: &Client, table: &str) -> String {
         .collect();
     primary_key.sort();
     let primary_key: Vec<String> = primary_key.into_iter().map(|(_, name)| name).collect();
-    let mut text = format!("\ndiesel::table! {{\n    {table} ({}) {{\n", primary_key.join(", "));
+    let mut text = format!(
+        "\ndiesel::table! {{\n    {table} ({}) {{\n",
+        primary_key.join(", ")
+    );
     for row in &rows {
         let (name, type_name): (String, String) = (row.get(0), row.get(1));
         let type_name = if row.get(2) {

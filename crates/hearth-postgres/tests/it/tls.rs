@@ -94,10 +94,7 @@ async fn each_sslmode_believes_what_it_should() {
         (&wrong_name, format!("sslmode=verify-full&sslrootcert={root}")),
     ] {
         let error = ping(cluster, &parameters).await.unwrap_err();
-        assert!(
-            matches!(error, StoreError::Failed(_)),
-            "{parameters}: {error:?}"
-        );
+        assert!(matches!(error, StoreError::Failed(_)), "{parameters}: {error:?}");
     }
 }
 
