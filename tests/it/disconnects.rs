@@ -31,7 +31,7 @@ async fn a_client_that_leaves_does_not_stop_its_turn(backend: Backend) {
         let sessions = list["sessions"].as_array().unwrap();
         let performance = server.get("/chatbot/v1/performance").await;
         let begun = performance["reads"]["new"].as_u64().unwrap();
-        begun > 0 && sessions.len() as u64 == begun
+        begun > 0 && u64::try_from(sessions.len()) == Ok(begun)
     })
     .await;
     let list = server

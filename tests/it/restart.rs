@@ -1,13 +1,16 @@
 //! What was acknowledged is there after a crash.
 
+use hearth_testkit::poll::until;
+use reqwest::Method;
 use serde_json::json;
 
 use crate::backend::{Backend, both_stores};
-use crate::server::Server;
+use crate::server::{DEADLINE, Server};
 
 both_stores!(
     what_was_acknowledged_survives_a_kill,
-    limits_of_the_window_are_settings
+    limits_of_the_window_are_settings,
+    a_warm_start_loads_the_most_recent_sessions,
 );
 
 async fn what_was_acknowledged_survives_a_kill(backend: Backend) {
@@ -35,4 +38,26 @@ async fn limits_of_the_window_are_settings(backend: Backend) {
     assert_eq!(history["responses"], 2);
     assert_eq!(history["truncated"], json!(true));
     assert_eq!(history["messages"][0]["content"], "two");
+}
+
+async fn a_warm_start_loads_the_most_recent_sessions(backend: Backend) {
+    let mut server = Server::start(&backend.url()).await;
+    for session in ["1", "2", "3"] {
+        server.chat(session, "Hello").await;
+    }
+    server.kill();
+    let settings = [("HEARTH__CACHE__WARM_START", "2")];
+    let server = Server::start_with(&backend.url(), &settings).await;
+    until(DEADLINE, async || {
+        let ready = server
+            .request(Method::GET, "/chatbot/health/ready")
+            .send()
+            .await
+            .unwrap();
+        ready.status().is_success()
+    })
+    .await;
+    assert_eq!(server.history("3").await["source"], "memory");
+    assert_eq!(server.history("2").await["source"], "memory");
+    assert_eq!(server.history("1").await["source"], "store");
 }

@@ -16,7 +16,6 @@ fn refused(command: &mut Command, code: i32, expected: &[&str]) {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a hang guard over a process")]
 fn an_unreachable_postgres_ends_the_start_within_seconds() {
     let folder = tempfile::tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -4,7 +4,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_web::middleware::from_fn;
@@ -20,8 +19,9 @@ use crate::in_flight::in_flight;
 use crate::request_context::request_context;
 use crate::routes::routes;
 use crate::settings::{CacheStrategy, ModelKind, Settings};
-use crate::state::State;
+use crate::state::{Phase, State};
 use crate::store::Store;
+use crate::warm_start::warm_start;
 
 /// Why the server could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,7 @@ pub async fn serve(
     let handle = server.handle();
     let serving = spawner.runtime().spawn(server);
     announce(&state, address);
+    spawner.spawn_forever(get_ready(state.clone(), settings.cache.warm_start));
 
     stop.await;
     drain(&state, &spawner, settings.server.drain, handle.stop(true)).await;
@@ -141,6 +142,14 @@ fn cache_config(settings: &Settings) -> Result<CacheConfig, Invalid> {
     })
 }
 
+/// Loads what is likely to be asked for first; whatever comes of it, the server is ready then.
+async fn get_ready(state: web::Data<State>, sessions: u16) {
+    if sessions > 0 {
+        warm_start(&state, sessions).await;
+    }
+    state.advance(Phase::Serving);
+}
+
 fn announce(state: &State, address: SocketAddr) {
     let performance = state.cache.performance();
     tracing::info!(
@@ -153,7 +162,7 @@ fn announce(state: &State, address: SocketAddr) {
 
 /// Stops taking requests, and waits for those that were taken and for the turns whose callers went away.
 async fn drain(state: &State, spawner: &Spawner, limit: Duration, stopped: impl Future<Output = ()>) {
-    state.draining.store(true, Ordering::Relaxed);
+    state.advance(Phase::Draining);
     tracing::info!(
         seconds = limit.as_secs(),
         "stopping: what was accepted is finished first"

@@ -1,7 +1,7 @@
 //! What every handler is given.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hearth_cache::Cache;
@@ -24,9 +24,33 @@ pub struct State {
     pub body_bytes_max: usize,
     /// Requests at once, at most.
     pub in_flight_max: usize,
-    /// Whether the server is stopping.
-    pub draining: AtomicBool,
+    phase: AtomicU8,
     in_flight: AtomicUsize,
+}
+
+/// Where a server is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It serves whoever asks, and should not get traffic yet.
+    Starting,
+    /// It should get traffic.
+    Serving,
+    /// It finishes what was accepted.
+    Draining,
+}
+
+const STARTING: u8 = 0;
+const SERVING: u8 = 1;
+const DRAINING: u8 = 2;
+
+impl From<Phase> for u8 {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Starting => STARTING,
+            Phase::Serving => SERVING,
+            Phase::Draining => DRAINING,
+        }
+    }
 }
 
 /// A place among the requests in flight, given back on drop.
@@ -50,7 +74,7 @@ impl State {
             started,
             body_bytes_max,
             in_flight_max,
-            draining: AtomicBool::new(false),
+            phase: AtomicU8::new(Phase::Starting.into()),
             in_flight: AtomicUsize::new(0),
         }
     }
@@ -68,10 +92,19 @@ impl State {
         (self.in_flight.fetch_add(1, Ordering::Relaxed) < self.in_flight_max).then_some(place)
     }
 
-    /// Whether the server is stopping.
+    /// Where the server is in its life.
     #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            STARTING => Phase::Starting,
+            SERVING => Phase::Serving,
+            _ => Phase::Draining,
+        }
+    }
+
+    /// Notes that the server got on in its life; it never goes back.
+    pub fn advance(&self, phase: Phase) {
+        self.phase.fetch_max(phase.into(), Ordering::Relaxed);
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Code {
     ModelTimeout,
     /// The store cannot be read or changed now.
     StoreUnavailable,
+    /// The server is not ready for traffic yet.
+    Starting,
     /// The server is stopping.
     ShuttingDown,
     /// The store has nothing as new as the caller asked for.
@@ -66,6 +68,7 @@ impl Code {
         match self {
             Self::Overloaded
             | Self::StoreUnavailable
+            | Self::Starting
             | Self::ShuttingDown
             | Self::NotFreshEnough
             | Self::CommitFailed => Some(1),
@@ -115,6 +118,7 @@ impl Code {
                 "store_unavailable",
                 "Store unavailable",
             ),
+            Self::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting", "Starting"),
             Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", "Shutting down"),
             Self::NotFreshEnough => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -7,7 +7,7 @@ use hearth_domain::ports::HistoryStore;
 
 use crate::dto::health::{Detailed, Live, Ready, VERSION};
 use crate::error::{Code, Problem};
-use crate::state::State;
+use crate::state::{Phase, State};
 
 /// How long a health check waits for the store.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -27,10 +27,17 @@ pub async fn live() -> HttpResponse {
 ///
 /// # Errors
 ///
-/// [`Code::ShuttingDown`].
+/// [`Code::Starting`], [`Code::ShuttingDown`].
 pub async fn ready(state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    if state.is_draining() {
-        return Err(Problem::new(Code::ShuttingDown, "the server is stopping"));
+    match state.phase() {
+        Phase::Starting => {
+            return Err(Problem::new(
+                Code::Starting,
+                "the server loads its most recent sessions first",
+            ));
+        }
+        Phase::Serving => {}
+        Phase::Draining => return Err(Problem::new(Code::ShuttingDown, "the server is stopping")),
     }
     let degraded = ping(&state).await.is_none();
     Ok(HttpResponse::Ok().json(Ready {
@@ -48,7 +55,7 @@ pub async fn detailed(state: web::Data<State>) -> HttpResponse {
         &performance,
         state.store(),
         latency,
-        state.is_draining(),
+        state.phase() == Phase::Draining,
         &recently_used,
     ))
 }

@@ -26,6 +26,9 @@ pub struct Cache {
     /// How long an unused session stays loaded.
     #[serde(rename = "idle_minutes", deserialize_with = "minutes::<1, 525_600, _>")]
     pub idle: Duration,
+    /// Most recently active sessions that are loaded before the server reports ready.
+    #[serde(deserialize_with = "within::<0, 65_535, _, _>")]
+    pub warm_start: u16,
 }
 
 impl Cache {

@@ -60,14 +60,14 @@ pub trait HistoryStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is erased then.
+    /// [`StoreError`]; nothing is erased then, unless it is [`StoreError::TimedOut`], after which the erase may still happen.
     fn erase(&self, key: &ConversationKey) -> impl Future<Output = Result<Version, StoreError>> + Send;
 
     /// Erases all sessions of a user in one transaction, and says which had messages.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is erased then.
+    /// [`StoreError`]; nothing is erased then, unless it is [`StoreError::TimedOut`], after which the erase may still happen.
     fn erase_user(
         &self,
         department: &Department,
