@@ -2,13 +2,13 @@
 //! from here is un-loaded by that.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use hearth_domain::ConversationKey;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::loaded_session::LoadedSession;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Bytes of budget a shard has at least, where the budget allows: several times the largest conversation. quick_cache refuses what is
 /// heavier than about a shard's share.
@@ -61,7 +61,8 @@ impl MemoryStore {
                     .unwrap_or(usize::MAX)
                     .max(1),
             )
-            .weight_capacity(budget_bytes)
+            // quick_cache rounds a shard's share up: all of them together stay within the budget this way.
+            .weight_capacity(budget_bytes / shards * shards)
             .hot_allocation(HOT_SHARE)
             .build()
             .expect("capacity and items are set");
@@ -96,10 +97,11 @@ impl MemoryStore {
         }
         let before = self.sessions.peek(key);
         let mut left = Vec::new();
-        self.sessions
-            .insert_with_lifecycle(key.clone(), Arc::clone(session), &mut left);
+        // Before it is there, so that whoever takes it out again at once never subtracts what was not added yet.
         self.responses
             .fetch_add(u64::from(session.history().responses()), Ordering::Relaxed);
+        self.sessions
+            .insert_with_lifecycle(key.clone(), Arc::clone(session), &mut left);
         let mut evicted = 0;
         for session in &left {
             self.responses
@@ -153,6 +155,23 @@ impl MemoryStore {
     /// Bytes that the sessions in memory weigh.
     pub(crate) fn weight(&self) -> u64 {
         self.sessions.weight()
+    }
+
+    /// Recounts sessions, responses and weights, while nobody changes any.
+    pub(crate) fn validate(&self) {
+        let (mut sessions, mut responses, mut weight) = (0, 0, 0);
+        for (key, session) in self.sessions.iter() {
+            sessions += 1;
+            responses += u64::from(session.history().responses());
+            weight += SessionWeight.weight(&key, &session);
+        }
+        assert_eq!(self.len(), sessions, "sessions");
+        assert_eq!(self.responses(), responses, "responses");
+        assert_eq!(self.weight(), weight, "bytes");
+        assert!(
+            weight <= self.sessions.capacity(),
+            "{weight} bytes are over the budget"
+        );
     }
 }
 

@@ -12,17 +12,12 @@ use hearth_domain::{Append, Committed, ConversationKey, Department, UserId, Vers
 use crate::config::CacheConfig;
 use crate::error::ReadError;
 use crate::expiry;
-use crate::flight::Outcome;
 use crate::loader::{LoadQueue, Loader};
 use crate::performance::{Occupancy, Performance};
-use crate::reading::{Reading, Source};
-use crate::slots::{Joined, Slots};
+use crate::reading::Reading;
+use crate::slots::Slots;
 use crate::spawn::Spawner;
-use crate::statistics::Count;
 use crate::strategy::Strategy;
-
-/// How often a reader who asks for a version goes to the store: the first load may have begun before that version was committed.
-const FRESH_ATTEMPTS: usize = 2;
 
 /// Sessions of one warm-up that wait for their load at a time, so that a large warm-up leaves room in the queue for readers.
 const WARM_UP_STEP: usize = 256;
@@ -32,13 +27,14 @@ pub struct Cache<S> {
     shared: Arc<Shared<S>>,
 }
 
-struct Shared<S> {
-    store: Arc<S>,
-    slots: Arc<Slots>,
-    queue: LoadQueue,
-    spawner: Spawner,
-    clock: Arc<dyn Clock>,
-    config: CacheConfig,
+/// What all clones of a cache share: [`crate::reads`] reads with it, [`crate::writes`] writes.
+pub(crate) struct Shared<S> {
+    pub(crate) store: Arc<S>,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) queue: LoadQueue,
+    pub(crate) spawner: Spawner,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: CacheConfig,
     started: Duration,
 }
 
@@ -119,29 +115,14 @@ impl<S: HistoryStore> Cache<S> {
     ///
     /// As [`Cache::history`].
     pub async fn history_since(&self, key: &ConversationKey, version: Version) -> Result<Reading, ReadError> {
-        let shared = &*self.shared;
-        let began = shared.clock.now();
-        if let Some(reading) = shared.read_memory(key, version, began) {
-            shared
-                .slots
-                .statistics
-                .add_memory_read(|| shared.clock.now().saturating_sub(began));
-            tell(key, &reading);
-            return Ok(reading);
-        }
-        let outcome = shared.read_store(key, version).await;
-        shared.count_read(&outcome, shared.clock.now().saturating_sub(began));
-        outcome.inspect(|reading| tell(key, reading))
+        self.shared.read(key, version).await
     }
 
-    /// A session that the caller just made up: loaded and empty, and the store is not asked.
+    /// A session that the caller just made up: loaded and empty, and the store is not asked. Where the session is loaded already, it is
+    /// read instead.
     #[must_use]
     pub fn open(&self, key: &ConversationKey) -> Reading {
-        let shared = &*self.shared;
-        let reading = Reading::new(shared.slots.open(key, shared.clock.now()), Source::New);
-        shared.slots.statistics.add(Count::New);
-        tell(key, &reading);
-        reading
+        self.shared.open(key)
     }
 
     /// Loads a session now, without counting it as a read.
@@ -150,20 +131,17 @@ impl<S: HistoryStore> Cache<S> {
     ///
     /// [`ReadError`].
     pub async fn warm_up(&self, key: &ConversationKey) -> Result<Reading, ReadError> {
-        let shared = &*self.shared;
-        match shared.read_memory(key, Version::ZERO, shared.clock.now()) {
-            Some(reading) => Ok(reading),
-            None => shared.read_store(key, Version::ZERO).await,
-        }
+        self.shared.warm_up(key).await
     }
 
     /// Loads many sessions, in as few calls to the store as they fit into.
     pub async fn warm_up_many(&self, keys: &[ConversationKey]) -> WarmUp {
         let mut counts = WarmUp::default();
-        for step in keys.chunks(WARM_UP_STEP) {
+        let room = self.shared.config.load_queue_max / 2;
+        for step in keys.chunks(room.clamp(1, WARM_UP_STEP)) {
             for outcome in join_all(step.iter().map(|key| self.warm_up(key))).await {
                 match outcome {
-                    Ok(reading) if reading.history().is_empty() => counts.new += 1,
+                    Ok(reading) if reading.is_of_new_session() => counts.new += 1,
                     Ok(_) => counts.found += 1,
                     Err(_) => counts.failed += 1,
                 }
@@ -182,13 +160,7 @@ impl<S: HistoryStore> Cache<S> {
     ///
     /// The commit goes on, memory included, when the caller goes away.
     pub async fn append(&self, append: Append) -> Result<Committed, AppendError> {
-        let limit = self.shared.config.append_timeout;
-        let commit = self.shared.spawner.spawn(Arc::clone(&self.shared).commit(append));
-        match tokio::time::timeout(limit, commit).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) => Err(AppendError::Unknown(StoreError::Failed("it panicked".into()))),
-            Err(_elapsed) => Err(AppendError::Unknown(StoreError::TimedOut)),
-        }
+        Shared::append(&self.shared, append).await
     }
 
     /// Notes that a session is over, and un-loads it.
@@ -201,28 +173,20 @@ impl<S: HistoryStore> Cache<S> {
     ///
     /// It goes on when the caller goes away, as all that changes the store.
     pub async fn end(&self, key: ConversationKey) -> Result<(), StoreError> {
-        let shared = Arc::clone(&self.shared);
-        self.in_task(async move {
-            shared.store.end(&key).await?;
-            shared.slots.forget(&key);
-            Ok(())
-        })
-        .await
+        Shared::end(&self.shared, key).await
     }
 
     /// Erases a session in the store and in memory; loads that are under way do not bring it back.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is erased then.
+    /// [`StoreError`]; nothing is erased then, and the next read asks the store in any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Cache::end`].
     pub async fn erase(&self, key: ConversationKey) -> Result<Version, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        self.in_task(async move {
-            let version = shared.store.erase(&key).await?;
-            shared.slots.forget(&key);
-            Ok(version)
-        })
-        .await
+        Shared::erase(&self.shared, key).await
     }
 
     /// Erases all sessions of a user, and says how many had messages.
@@ -230,14 +194,12 @@ impl<S: HistoryStore> Cache<S> {
     /// # Errors
     ///
     /// [`StoreError`]; nothing is erased then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Cache::end`].
     pub async fn erase_user(&self, department: Department, user: UserId) -> Result<usize, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        self.in_task(async move {
-            let erased = shared.store.erase_user(&department, &user).await?;
-            erased.iter().for_each(|key| shared.slots.forget(key));
-            Ok(erased.len())
-        })
-        .await
+        Shared::erase_user(&self.shared, department, user).await
     }
 
     /// Notes that somebody else changed a session: what is in memory of it, or on its way there, is not served as it is.
@@ -267,7 +229,7 @@ impl<S: HistoryStore> Cache<S> {
     /// The loaded sessions that were used last, the last one first. Walks over all sessions, without stopping anybody.
     #[must_use]
     pub fn recently_used(&self, count: usize) -> Vec<ConversationKey> {
-        let mut newest = BinaryHeap::with_capacity(count + 1);
+        let mut newest = BinaryHeap::new();
         for (key, session) in self.shared.slots.memory.iter() {
             newest.push((Reverse(session.last_used()), key));
             if newest.len() > count {
@@ -289,97 +251,14 @@ impl<S: HistoryStore> Cache<S> {
         &self.shared.store
     }
 
-    /// Runs what changes the store in a task of its own, so that it is not cut off half-way.
-    async fn in_task<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let limit = self.shared.config.append_timeout;
-        match tokio::time::timeout(limit, self.shared.spawner.spawn(work)).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) => Err(StoreError::Failed("it panicked".into())),
-            Err(_elapsed) => Err(StoreError::TimedOut),
-        }
-    }
-}
-
-impl<S: HistoryStore> Shared<S> {
-    fn read_memory(&self, key: &ConversationKey, version: Version, now: Duration) -> Option<Reading> {
-        let session = self.slots.served(key, now, self.config.idle)?;
-        (session.history().version() >= version).then(|| Reading::new(session, Source::Memory))
-    }
-
-    async fn read_store(&self, key: &ConversationKey, version: Version) -> Outcome {
-        let mut held = Version::ZERO;
-        for _ in 0..FRESH_ATTEMPTS {
-            if version > Version::ZERO {
-                self.slots.outdated(key, version);
-            }
-            let reading = self.load(key).await?;
-            held = reading.history().version();
-            if held >= version {
-                return Ok(reading);
-            }
-        }
-        Err(ReadError::NotFresh { held })
-    }
-
-    /// Waits for the load of a session, which somebody else may have begun.
-    async fn load(&self, key: &ConversationKey) -> Outcome {
-        let waiting = match self.slots.join(key) {
-            Joined::Served(session) => return Ok(Reading::new(session, Source::Memory)),
-            Joined::Follows(waiting) => {
-                self.slots.statistics.add(Count::Coalesced);
-                waiting
-            }
-            Joined::Leads(waiting) => {
-                if let Err(error) = self.queue.push(key.clone()) {
-                    self.slots.failed(key, &error);
-                }
-                waiting
-            }
-        };
-        match tokio::time::timeout(self.config.wait_timeout(), waiting).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_gone)) => Err(ReadError::ShuttingDown),
-            Err(_elapsed) => Err(ReadError::TimedOut),
-        }
-    }
-
-    async fn commit(self: Arc<Self>, append: Append) -> Result<Committed, AppendError> {
-        let outcome = self.store.append(std::slice::from_ref(&append)).await.pop();
-        let outcome = outcome.unwrap_or_else(|| {
-            Err(AppendError::Unknown(StoreError::Failed(
-                "it did not answer for the turn".into(),
-            )))
-        });
-        match &outcome {
-            Ok(committed) => self.slots.committed(&append, committed, self.clock.now()),
-            // It may have been committed: what is in memory cannot be trusted to have it.
-            Err(AppendError::Unknown(_)) => self.slots.invalidate(&append.key),
-            Err(AppendError::NotCommitted(_) | AppendError::VersionConflict { .. }) => {}
-        }
-        outcome
-    }
-
-    fn count_read(&self, outcome: &Outcome, elapsed: Duration) {
-        let statistics = &self.slots.statistics;
-        match outcome.as_ref().map(Reading::source) {
-            Ok(Source::Memory) => return statistics.add_memory_read(|| elapsed),
-            Ok(Source::Store) => statistics.add(Count::Store),
-            Ok(Source::New) => statistics.add(Count::New),
-            Err(_) => return statistics.add(Count::Failed),
-        }
-        statistics.record_store_read(elapsed);
-    }
-}
-
-/// The story of a read, one line at debug level.
-fn tell(key: &ConversationKey, reading: &Reading) {
-    let responses = reading.history().responses();
-    match reading.source() {
-        Source::Memory => tracing::debug!(session = %key.session, responses, "fast path"),
-        Source::Store => tracing::debug!(session = %key.session, responses, "warm-up"),
-        Source::New => tracing::debug!(session = %key.session, responses, "new conversation"),
+    /// Recounts what is counted as it changes, and checks what must always hold. For tests, while nothing else uses the cache: it
+    /// walks over all sessions.
+    ///
+    /// # Panics
+    ///
+    /// Where a figure is not what the recount says, or a session that may be served is being loaded.
+    #[doc(hidden)]
+    pub fn validate(&self) {
+        self.shared.slots.validate();
     }
 }

@@ -27,3 +27,17 @@ pub enum ReadError {
     #[error("the cache is shutting down")]
     ShuttingDown,
 }
+
+impl ReadError {
+    /// Whether the store is away, and not only unable to answer for this session: what is in memory since before may be served then.
+    pub(crate) fn is_away(&self) -> bool {
+        match self {
+            Self::Store(error) => match &**error {
+                StoreError::Unavailable(_) | StoreError::TimedOut => true,
+                StoreError::Failed(_) => false,
+            },
+            Self::TimedOut => true,
+            Self::Overloaded | Self::NotFresh { .. } | Self::ShuttingDown => false,
+        }
+    }
+}

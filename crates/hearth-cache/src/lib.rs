@@ -10,12 +10,14 @@ mod loaded_session;
 mod loader;
 mod performance;
 mod reading;
+mod reads;
 mod residency;
 mod slots;
 mod spawn;
 mod statistics;
 mod strategy;
 mod sync;
+mod writes;
 
 pub use cache::{Cache, WarmUp};
 pub use config::CacheConfig;

@@ -1,11 +1,11 @@
 //! A session in memory: its history, and the few words about it that change.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hearth_domain::History;
 
 use crate::residency::Held;
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// Uses closer together than this are one use: a busy session's cache line then stays shared between the cores that read it.
 const USE_GRANULARITY: Duration = Duration::from_millis(100);

@@ -1,11 +1,9 @@
 //! Loads sessions: what gathered while the last call to the store was under way travels in the next one. No timer holds anybody back.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use hearth_domain::ConversationKey;
 use hearth_domain::ports::{Clock, HistoryStore, Lookup, StoreError};
 use tokio::sync::{Mutex, mpsc};
@@ -13,7 +11,7 @@ use tokio::sync::{Mutex, mpsc};
 use crate::config::CacheConfig;
 use crate::error::ReadError;
 use crate::slots::{Landed, Slots};
-use crate::spawn::Spawner;
+use crate::spawn::{Spawner, unwound};
 use crate::statistics::Count;
 
 /// The bounded queue of sessions that wait for a load.
@@ -46,10 +44,10 @@ pub(crate) struct Loader<S> {
 impl<S: HistoryStore> Loader<S> {
     /// Starts as many workers as there may be calls under way, on the storage runtime.
     pub(crate) fn start(self, spawner: &Spawner) -> LoadQueue {
-        let (sender, receiver) = mpsc::channel(self.config.load_queue_max);
+        let (sender, receiver) = mpsc::channel(self.config.load_queue_max.max(1));
         let receiver = Arc::new(Mutex::new(receiver));
         let loader = Arc::new(self);
-        for _ in 0..loader.config.loads_in_flight_max {
+        for _ in 0..loader.config.loads_in_flight_max.max(1) {
             spawner.spawn_forever(Arc::clone(&loader).work(Arc::clone(&receiver)));
         }
         LoadQueue(sender)
@@ -62,7 +60,7 @@ impl<S: HistoryStore> Loader<S> {
             if queue
                 .lock()
                 .await
-                .recv_many(&mut keys, self.config.load_batch_max)
+                .recv_many(&mut keys, self.config.load_batch_max.max(1))
                 .await
                 == 0
             {
@@ -83,27 +81,35 @@ impl<S: HistoryStore> Loader<S> {
     async fn ask(&self, keys: &[ConversationKey]) -> Vec<Result<Lookup, ReadError>> {
         match self.ask_once(keys).await {
             Ok(lookups) => lookups.into_iter().map(Ok).collect(),
-            Err(ReadError::Store(error)) if keys.len() > 1 && matches!(*error, StoreError::Failed(_)) => {
-                let mut results = Vec::with_capacity(keys.len());
-                for key in keys.chunks(1) {
-                    let result = self.ask_once(key).await;
-                    results.extend(match result {
-                        Ok(lookups) => lookups.into_iter().map(Ok).collect::<Vec<_>>(),
-                        Err(error) => vec![Err(error)],
-                    });
-                }
-                results
-            }
+            Err(error) if keys.len() > 1 && !error.is_away() => self.ask_for_each(keys).await,
             Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 
+    /// Asks for one session after the other; where the store goes away meanwhile, those that are left have that error.
+    async fn ask_for_each(&self, keys: &[ConversationKey]) -> Vec<Result<Lookup, ReadError>> {
+        let mut results = Vec::with_capacity(keys.len());
+        let mut away = None;
+        for key in keys.chunks(1) {
+            let result = match &away {
+                Some(error) => Err(ReadError::clone(error)),
+                None => self.ask_once(key).await,
+            };
+            if let Err(error) = &result
+                && error.is_away()
+            {
+                away = Some(error.clone());
+            }
+            results.push(result.and_then(|mut lookups| lookups.pop().ok_or(ReadError::ShuttingDown)));
+        }
+        results
+    }
+
     async fn ask_once(&self, keys: &[ConversationKey]) -> Result<Vec<Lookup>, ReadError> {
         self.slots.statistics.add(Count::Queries);
-        let answer = guarded(
-            self.config.load_timeout,
-            self.store.load(keys, self.config.window),
-        )
+        let answer = guarded(self.config.load_timeout, async {
+            self.store.load(keys, self.config.window).await
+        })
         .await;
         match answer {
             Ok(lookups) if lookups.len() == keys.len() => Ok(lookups),
@@ -121,9 +127,8 @@ async fn guarded<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    match tokio::time::timeout(limit, AssertUnwindSafe(call).catch_unwind()).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_panic)) => Err(StoreError::Failed("it panicked".into())),
+    match tokio::time::timeout(limit, unwound(call)).await {
+        Ok(answer) => answer.flatten(),
         Err(_elapsed) => Err(StoreError::TimedOut),
     }
 }

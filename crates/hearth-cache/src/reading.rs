@@ -74,6 +74,13 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// Whether the session has no messages at all, in the window or before it.
+    pub(crate) fn is_of_new_session(&self) -> bool {
+        self.history().is_empty() && !self.history().is_truncated()
+    }
+}
+
 impl fmt::Debug for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reading")

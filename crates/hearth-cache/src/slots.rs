@@ -5,12 +5,12 @@
 //! in memory may be gone when the rule is applied, and is then left alone.
 
 use std::collections::HashMap;
-use std::collections::hash_map::{Entry, RandomState};
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearth_domain::ports::{Lookup, StoreError};
+use hearth_domain::ports::Lookup;
 use hearth_domain::{Append, Committed, ConversationKey, History, Version, WindowLimits};
 use tokio::sync::oneshot;
 
@@ -21,7 +21,7 @@ use crate::loaded_session::LoadedSession;
 use crate::reading::{Reading, Source};
 use crate::residency::{OnCommit, OnLoaded, OnRead, on_commit, on_read};
 use crate::statistics::{Count, Statistics};
-use crate::sync::Mutex;
+use crate::sync::{HashState, Mutex};
 
 const STRIPES: usize = 64;
 
@@ -37,7 +37,7 @@ pub(crate) struct Slots {
     pub(crate) memory: MemoryStore,
     pub(crate) statistics: Statistics,
     stripes: Box<[Stripe]>,
-    hasher: RandomState,
+    hasher: HashState,
     window: WindowLimits,
     /// Whether loads put their results into memory.
     keeps: bool,
@@ -68,7 +68,7 @@ impl Slots {
             memory: MemoryStore::new(budget_bytes),
             statistics: Statistics::default(),
             stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
-            hasher: RandomState::new(),
+            hasher: HashState::default(),
             window,
             keeps,
         }
@@ -100,10 +100,15 @@ impl Slots {
                 // Only a held session is served.
                 held.map_or_else(|| self.join(key), Joined::Served)
             }
-            OnRead::Join | OnRead::Lead => match flights.entry(key.clone()) {
-                Entry::Occupied(mut flight) => Joined::Follows(flight.get_mut().join()),
-                Entry::Vacant(vacant) => Joined::Leads(vacant.insert(Flight::default()).join()),
-            },
+            OnRead::Join | OnRead::Lead => {
+                let joined = match flights.entry(key.clone()) {
+                    Entry::Occupied(mut flight) => Joined::Follows(flight.get_mut().join()),
+                    Entry::Vacant(vacant) => Joined::Leads(vacant.insert(Flight::default()).join()),
+                };
+                drop(flights);
+                drop(held);
+                joined
+            }
         }
     }
 
@@ -141,7 +146,7 @@ impl Slots {
     pub(crate) fn failed(&self, key: &ConversationKey, error: &ReadError) {
         let mut flights = self.stripe(key).lock();
         let Some(flight) = flights.remove(key) else { return };
-        let held = self.memory.peek(key).filter(|_| is_away(error));
+        let held = self.memory.peek(key).filter(|_| error.is_away());
         drop(flights);
         flight
             .land(held.map(Reading::degraded).ok_or_else(|| error.clone()))
@@ -178,16 +183,30 @@ impl Slots {
         self.count(put);
     }
 
-    /// A session that was just made up is loaded and empty, without asking anybody.
-    pub(crate) fn open(&self, key: &ConversationKey, now: Duration) -> Arc<LoadedSession> {
+    /// A session that was just made up is loaded and empty, without asking anybody. One that is there already, or on its way, was not
+    /// just made up, and is left as it is.
+    pub(crate) fn open(&self, key: &ConversationKey, now: Duration) -> Reading {
         let session = Arc::new(LoadedSession::new(History::empty(Version::ZERO), now));
-        if self.keeps {
-            let flights = self.stripe(key).lock();
-            let put = self.memory.put(key, &session);
+        let flights = self.stripe(key).lock();
+        if let Some(held) = self.memory.peek(key) {
             drop(flights);
-            self.count(Some(put));
+            return Reading::new(held, Source::Memory);
         }
-        session
+        let keeps = self.keeps && !flights.contains_key(key);
+        let put = keeps.then(|| self.memory.put(key, &session));
+        drop(flights);
+        self.count(put);
+        Reading::new(session, Source::New)
+    }
+
+    /// What is held of the session while the store does not answer.
+    pub(crate) fn degraded(&self, key: &ConversationKey) -> Option<Reading> {
+        let held = self.memory.peek(key)?;
+        Some(if held.is_stale() {
+            Reading::degraded(held)
+        } else {
+            Reading::new(held, Source::Memory)
+        })
     }
 
     /// What is in memory, or on its way there, is out of date.
@@ -196,21 +215,34 @@ impl Slots {
         if let Some(flight) = flights.get_mut(key) {
             flight.load.overtake();
         }
-        if let Some(held) = self.memory.peek(key) {
-            self.mark_stale(&held);
+        let held = self.memory.peek(key);
+        if let Some(held) = &held {
+            self.mark_stale(held);
         }
+        drop(flights);
+        drop(held);
     }
 
-    /// What is in memory is older than a version that somebody was told: readers go to the store.
-    pub(crate) fn outdated(&self, key: &ConversationKey, than: Version) {
-        let _order = self.stripe(key).lock();
-        if let Some(held) = self
-            .memory
-            .peek(key)
-            .filter(|held| held.history().version() < than)
-        {
-            self.mark_stale(&held);
+    /// A caller claims that the session has reached this version: where memory is older, readers go to the store. A claim is no proof,
+    /// so that a load under way is not held to it.
+    pub(crate) fn outdated(&self, key: &ConversationKey, claimed: Version) {
+        let flights = self.stripe(key).lock();
+        let held = self.memory.peek(key);
+        self.mark_stale_below(held.as_deref(), claimed);
+        drop(flights);
+        drop(held);
+    }
+
+    /// The store said that the session has reached this version, and not how: nothing older is kept or published.
+    pub(crate) fn heard_of(&self, key: &ConversationKey, version: Version) {
+        let mut flights = self.stripe(key).lock();
+        if let Some(flight) = flights.get_mut(key) {
+            flight.load.raise_floor(version);
         }
+        let held = self.memory.peek(key);
+        self.mark_stale_below(held.as_deref(), version);
+        drop(flights);
+        drop(held);
     }
 
     /// The session leaves memory; what is on its way there must not come.
@@ -231,6 +263,14 @@ impl Slots {
             self.statistics.add(Count::Expired);
         }
         left.is_some()
+    }
+
+    fn mark_stale_below(&self, held: Option<&LoadedSession>, version: Version) {
+        if let Some(held) = held
+            && held.history().version() < version
+        {
+            self.mark_stale(held);
+        }
     }
 
     fn mark_stale(&self, held: &LoadedSession) {
@@ -256,30 +296,17 @@ impl Slots {
         &self.stripes[index].0
     }
 
-    /// Recounts what is counted elsewhere, and checks what must always hold.
-    #[cfg(test)]
+    /// Recounts what is counted elsewhere, and checks what must always hold while nobody changes anything.
     pub(crate) fn validate(&self) {
-        let mut responses = 0;
-        let mut sessions = 0;
+        self.memory.validate();
         for (key, session) in self.memory.iter() {
-            sessions += 1;
-            responses += u64::from(session.history().responses());
             let loading = self.stripe(&key).lock().contains_key(&key);
             assert!(!loading || session.is_stale(), "{key} is fresh and being loaded");
         }
-        assert_eq!(self.memory.len(), sessions);
-        assert_eq!(self.memory.responses(), responses);
     }
 }
 
-/// Whether a load failed because the store is away, and not for what it said.
-fn is_away(error: &ReadError) -> bool {
-    match error {
-        ReadError::Store(error) => match &**error {
-            StoreError::Unavailable(_) | StoreError::TimedOut => true,
-            StoreError::Failed(_) => false,
-        },
-        ReadError::TimedOut => true,
-        ReadError::Overloaded | ReadError::NotFresh { .. } | ReadError::ShuttingDown => false,
-    }
-}
+#[cfg(all(test, feature = "shuttle"))]
+mod interleavings;
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests;

@@ -1,8 +1,11 @@
 //! Where work runs that others wait for: on a runtime that was passed in, never on the caller's.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use hearth_domain::ports::StoreError;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -53,4 +56,13 @@ impl Spawner {
         self.work.close();
         tokio::time::timeout(limit, self.work.wait()).await.is_ok()
     }
+}
+
+/// A call to the store whose panic is a failure like another. Nothing of ours is left half-changed by it: the store's own state is the
+/// store's matter. Make the call within `call`, so that one that panics before its first await is caught as well.
+pub(crate) async fn unwound<T>(call: impl Future<Output = T>) -> Result<T, StoreError> {
+    AssertUnwindSafe(call)
+        .catch_unwind()
+        .await
+        .map_err(|_panic| StoreError::Failed("it panicked".into()))
 }

@@ -83,12 +83,14 @@ impl Statistics {
 
     /// All figures, each counter read once.
     pub(crate) fn snapshot(&self) -> Figures {
+        // Before the reads that they are among: what is counted meanwhile then only adds to the latter.
+        let coalesced = self.total(Count::Coalesced);
         let reads = Reads {
             memory: self.total(Count::Memory),
             store: self.total(Count::Store),
             new: self.total(Count::New),
             failed: self.total(Count::Failed),
-            coalesced: self.total(Count::Coalesced),
+            coalesced,
         };
         let issued = self.total(Count::Queries);
         Figures {

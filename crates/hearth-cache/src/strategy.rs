@@ -6,6 +6,6 @@ pub enum Strategy {
     /// From memory, and from the store once a session.
     #[default]
     MemoryFirst,
-    /// From the store, on every read. Nothing is kept.
+    /// From the store, on every read; nothing is kept. Reads of a session at the same time share a call.
     PassThrough,
 }

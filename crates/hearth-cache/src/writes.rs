@@ -1,0 +1,101 @@
+//! What changes the store: each call runs in a task of its own, which outlives the caller who waits for it, and memory follows before the
+//! caller is told.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use hearth_domain::ports::{AppendError, HistoryStore, StoreError};
+use hearth_domain::{Append, Committed, ConversationKey, Department, UserId, Version};
+
+use crate::cache::Shared;
+use crate::spawn::unwound;
+
+impl<S: HistoryStore> Shared<S> {
+    pub(crate) async fn append(shared: &Arc<Self>, append: Append) -> Result<Committed, AppendError> {
+        let key = append.key.clone();
+        let commit = shared.spawner.spawn(Arc::clone(shared).commit(append));
+        let error = match tokio::time::timeout(shared.config.append_timeout, commit).await {
+            Ok(Ok(outcome)) => return outcome,
+            Ok(Err(_cancelled)) => StoreError::Failed("it was cut off".into()),
+            Err(_elapsed) => StoreError::TimedOut,
+        };
+        // The caller does not know; nor does memory.
+        shared.slots.invalidate(&key);
+        Err(AppendError::Unknown(error))
+    }
+
+    async fn commit(self: Arc<Self>, append: Append) -> Result<Committed, AppendError> {
+        let turns = std::slice::from_ref(&append);
+        let outcome = match unwound(async { self.store.append(turns).await }).await {
+            Ok(mut outcomes) => outcomes.pop().unwrap_or_else(|| {
+                Err(AppendError::Unknown(StoreError::Failed(
+                    "it did not answer for the turn".into(),
+                )))
+            }),
+            Err(panic) => Err(AppendError::Unknown(panic)),
+        };
+        match &outcome {
+            Ok(committed) => self.slots.committed(&append, committed, self.clock.now()),
+            // It may have been committed: what is in memory cannot be trusted to have it.
+            Err(AppendError::Unknown(_)) => self.slots.invalidate(&append.key),
+            // The store is ahead of what the caller read here: the next read must not give the same old version again.
+            Err(AppendError::VersionConflict { current }) => self.slots.heard_of(&append.key, *current),
+            Err(AppendError::NotCommitted(_)) => {}
+        }
+        outcome
+    }
+
+    pub(crate) async fn end(shared: &Arc<Self>, key: ConversationKey) -> Result<(), StoreError> {
+        let task = Arc::clone(shared);
+        shared
+            .in_task(async move {
+                task.store.end(&key).await?;
+                task.slots.forget(&key);
+                Ok(())
+            })
+            .await
+    }
+
+    pub(crate) async fn erase(shared: &Arc<Self>, key: ConversationKey) -> Result<Version, StoreError> {
+        let task = Arc::clone(shared);
+        shared
+            .in_task(async move {
+                let outcome = unwound(async { task.store.erase(&key).await }).await.flatten();
+                match outcome {
+                    Ok(_) => task.slots.forget(&key),
+                    // Nothing is erased then, says the contract; asking again costs little, and serving what was erased much.
+                    Err(_) => task.slots.invalidate(&key),
+                }
+                outcome
+            })
+            .await
+    }
+
+    pub(crate) async fn erase_user(
+        shared: &Arc<Self>,
+        department: Department,
+        user: UserId,
+    ) -> Result<usize, StoreError> {
+        let task = Arc::clone(shared);
+        shared
+            .in_task(async move {
+                let erased = task.store.erase_user(&department, &user).await?;
+                erased.iter().for_each(|key| task.slots.forget(key));
+                Ok(erased.len())
+            })
+            .await
+    }
+
+    /// Runs what changes the store in a task of its own, so that it is not cut off half-way.
+    async fn in_task<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let work = self.spawner.spawn(unwound(work));
+        match tokio::time::timeout(self.config.append_timeout, work).await {
+            Ok(Ok(outcome)) => outcome.flatten(),
+            Ok(Err(_cancelled)) => Err(StoreError::Failed("it was cut off".into())),
+            Err(_elapsed) => Err(StoreError::TimedOut),
+        }
+    }
+}
