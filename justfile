@@ -56,6 +56,11 @@ test *arguments:
 ci *steps:
     cargo xtask ci {{ steps }}
 
+# Soak the cache for some seconds: many lives, each of which its seed replays.
+[group('check')]
+soak seconds='60' *seed:
+    cargo run --release -p hearth-cache --example soak -- {{ seconds }} {{ seed }}
+
 # Format the code.
 [group('check')]
 fmt:
