@@ -8,6 +8,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::loaded_session::LoadedSession;
+use crate::packed_key::PackedKey;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Bytes of budget a shard has at least, where the budget allows: several times the largest conversation. quick_cache refuses what is
@@ -21,13 +22,16 @@ const SESSION_BYTES_EXPECTED: u64 = 4_096;
 /// The share of a shard that its hot part may take; a heavier entry is not admitted.
 const HOT_SHARE: f64 = 0.97;
 
-/// Bytes beside the heap blocks of key and history: the map's entry with its links and hash slot (its slab and table grow by doubling,
-/// so a third of them is room to grow), the `Arc`'d session itself, and the shared header of the history's bytes.
-const SESSION_OVERHEAD_BYTES: usize = 360;
+/// Bytes of the `Arc`'d session itself: one cache line.
+const SESSION_BYTES: usize = size_of::<LoadedSession>() + 2 * size_of::<usize>();
+
+/// Bytes that the map takes for a session, on average: 48 for its entry with its links, 5 for its place in the hash table, and 4 parts in
+/// 10 more as room to grow, since both grow by doubling.
+const ENTRY_BYTES: usize = 76;
 
 /// Loaded sessions within a byte budget.
 pub(crate) struct MemoryStore {
-    sessions: Cache<ConversationKey, Arc<LoadedSession>, SessionWeight, DefaultHashBuilder, Evictions>,
+    sessions: Cache<PackedKey, Arc<LoadedSession>, SessionWeight, DefaultHashBuilder, Evictions>,
     weight_max: u64,
     responses: AtomicU64,
 }
@@ -88,7 +92,8 @@ impl MemoryStore {
 
     /// Puts a session in, or another history in its place; a session too heavy for the budget is not kept, nor is what was there.
     pub(crate) fn put(&self, key: &ConversationKey, session: &Arc<LoadedSession>) -> Put {
-        if SessionWeight.weight(key, session) > self.weight_max {
+        let packed = PackedKey::new(key);
+        if weight(&packed, session) > self.weight_max {
             return Put {
                 refused: true,
                 evicted: 0,
@@ -101,7 +106,7 @@ impl MemoryStore {
         self.responses
             .fetch_add(u64::from(session.history().responses()), Ordering::Relaxed);
         self.sessions
-            .insert_with_lifecycle(key.clone(), Arc::clone(session), &mut left);
+            .insert_with_lifecycle(packed, Arc::clone(session), &mut left);
         let mut evicted = 0;
         for session in &left {
             self.responses
@@ -139,7 +144,9 @@ impl MemoryStore {
 
     /// All sessions, one at a time, without holding a lock in between.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ConversationKey, Arc<LoadedSession>)> + Send + '_ {
-        self.sessions.iter()
+        self.sessions
+            .iter()
+            .filter_map(|(key, session)| Some((key.unpack()?, session)))
     }
 
     /// Sessions in memory.
@@ -159,36 +166,38 @@ impl MemoryStore {
 
     /// Recounts sessions, responses and weights, while nobody changes any.
     pub(crate) fn validate(&self) {
-        let (mut sessions, mut responses, mut weight) = (0, 0, 0);
+        let (mut sessions, mut responses, mut total) = (0, 0, 0);
         for (key, session) in self.sessions.iter() {
             sessions += 1;
             responses += u64::from(session.history().responses());
-            weight += SessionWeight.weight(&key, &session);
+            total += weight(&key, &session);
         }
         assert_eq!(self.len(), sessions, "sessions");
         assert_eq!(self.responses(), responses, "responses");
-        assert_eq!(self.weight(), weight, "bytes");
+        assert_eq!(self.sessions.weight(), total, "bytes");
         assert!(
-            weight <= self.sessions.capacity(),
-            "{weight} bytes are over the budget"
+            total <= self.sessions.capacity(),
+            "{total} bytes are over the budget"
         );
     }
 }
 
-/// What a session weighs: the blocks that its key and history hold, as an allocator rounds them, and a fixed overhead.
+/// What a session weighs: the blocks that its key and history hold, as an allocator rounds them, and the fixed rest.
+fn weight(key: &PackedKey, session: &LoadedSession) -> u64 {
+    let blocks = [key.heap_bytes(), session.history().heap_bytes(), SESSION_BYTES];
+    bytes(blocks.map(allocated).iter().sum::<usize>() + ENTRY_BYTES)
+}
+
+fn bytes(size: usize) -> u64 {
+    u64::try_from(size).unwrap_or(u64::MAX)
+}
+
 #[derive(Debug, Clone, Copy)]
 struct SessionWeight;
 
-impl Weighter<ConversationKey, Arc<LoadedSession>> for SessionWeight {
-    fn weight(&self, key: &ConversationKey, session: &Arc<LoadedSession>) -> u64 {
-        let ids = [
-            key.department.heap_bytes(),
-            key.user.heap_bytes(),
-            key.session.heap_bytes(),
-        ];
-        let blocks = ids.into_iter().chain(session.history().heap_blocks());
-        let bytes = SESSION_OVERHEAD_BYTES + blocks.map(allocated).sum::<usize>();
-        u64::try_from(bytes).unwrap_or(u64::MAX)
+impl Weighter<PackedKey, Arc<LoadedSession>> for SessionWeight {
+    fn weight(&self, key: &PackedKey, session: &Arc<LoadedSession>) -> u64 {
+        weight(key, session)
     }
 }
 
@@ -205,10 +214,10 @@ const fn allocated(bytes: usize) -> usize {
 #[derive(Debug, Clone, Copy)]
 struct Evictions;
 
-impl Lifecycle<ConversationKey, Arc<LoadedSession>> for Evictions {
+impl Lifecycle<PackedKey, Arc<LoadedSession>> for Evictions {
     type RequestState = Vec<Arc<LoadedSession>>;
 
-    fn on_evict(&self, left: &mut Self::RequestState, _: ConversationKey, session: Arc<LoadedSession>) {
+    fn on_evict(&self, left: &mut Self::RequestState, _: PackedKey, session: Arc<LoadedSession>) {
         left.push(session);
     }
 }

@@ -38,7 +38,7 @@ impl Default for CacheConfig {
             idle: Duration::from_mins(30),
             load_timeout: Duration::from_secs(2),
             load_batch_max: 64,
-            loads_in_flight_max: 4,
+            loads_in_flight_max: 2,
             load_queue_max: 8_192,
             append_timeout: Duration::from_secs(6),
         }

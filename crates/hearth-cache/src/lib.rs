@@ -8,6 +8,7 @@ mod expiry;
 mod flight;
 mod loaded_session;
 mod loader;
+mod packed_key;
 mod performance;
 mod reading;
 mod reads;

@@ -5,13 +5,13 @@ pub(crate) use parking_lot::Mutex;
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use std::{
     collections::hash_map::RandomState as HashState,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
 #[cfg(feature = "shuttle")]
 pub(crate) use checked::{HashState, Mutex};
 #[cfg(feature = "shuttle")]
-pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The same for the model checker, which decides at each of them which thread goes on.
 #[cfg(feature = "shuttle")]

@@ -149,12 +149,12 @@ async fn a_flood_of_unknown_ids_neither_grows_memory_nor_pushes_out_what_is_in_u
     for part in unknown.chunks(1_000) {
         assert_eq!(setup.cache.warm_up_many(part).await.new, part.len());
         let memory = setup.cache.performance().memory;
-        assert!(memory.bytes <= BUDGET && memory.sessions < 12_000, "{memory:?}");
+        assert!(memory.bytes <= BUDGET && memory.sessions < 28_000, "{memory:?}");
         for key in &in_use {
             assert_eq!(setup.read(key).await.source(), Source::Memory);
         }
     }
-    assert!(setup.figures().evictions > 80_000);
+    assert!(setup.figures().evictions > 70_000);
     assert_eq!(setup.cache.performance().load_queue, 0);
     setup.cache.validate();
 }

@@ -1,6 +1,5 @@
 //! The history: a session's window as ready JSON bytes with offsets, and the typed view on top of them.
 
-use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::ids::{MessageId, Version};
@@ -16,18 +15,21 @@ use crate::window::{Cut, WindowLimits, cut};
 ///
 /// # Cost
 ///
-/// One heap block for the bytes and one for the offsets: about 90 bytes a message beyond the contents.
+/// One heap block: the contents, and about 90 bytes a message beyond them.
 #[derive(Debug, Clone)]
 pub struct History {
-    /// The messages' JSON objects, comma-separated, without brackets.
-    json: Bytes,
-    /// Where each object ends in `json`; the next one begins one byte later, after the comma.
-    ends: Box<[u32]>,
+    /// The messages' JSON objects, comma-separated, without brackets; behind them, for each object, where it ends: four bytes, little
+    /// end first. The next object begins one byte later, after the comma.
+    block: Box<[u8]>,
     version: Version,
-    etag: [u8; 16],
+    etag: [u8; 8],
+    json_len: u32,
     responses: u16,
     truncated: bool,
 }
+
+/// Bytes of an offset.
+const END_BYTES: usize = size_of::<u32>();
 
 /// Why rows are no history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +91,7 @@ impl History {
             .collect();
         let Cut { start, truncated } = cut(&roles, self.truncated, limits);
         let added = turn.get(start.saturating_sub(self.len())..).unwrap_or_default();
-        let mut draft = Draft::with_room_for(self.json.len(), added);
+        let mut draft = Draft::with_room_for(self.json().len(), added);
         draft.take_over(self, start);
         for message in added {
             draft.push(message)?;
@@ -105,20 +107,20 @@ impl History {
 
     /// The messages' JSON objects, comma-separated, without brackets: what a client is sent.
     #[must_use]
-    pub const fn json(&self) -> &Bytes {
-        &self.json
+    pub fn json(&self) -> &[u8] {
+        self.parts().0
     }
 
     /// Messages in it.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.ends.len()
+    pub fn len(&self) -> usize {
+        self.parts().1.len() / END_BYTES
     }
 
     /// Whether it holds no message.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.block.is_empty()
     }
 
     /// Responses, that is assistant messages, in it.
@@ -145,21 +147,28 @@ impl History {
         self.messages().next().map(|message| message.id)
     }
 
-    /// A hash of its content, version and truncation (XXH3, 128 bits, stable across processes): equal where a client would be sent the
+    /// A hash of its content, version and truncation (XXH3, 64 bits, stable across processes): equal where a client would be sent the
     /// same messages.
     #[must_use]
-    pub const fn etag(&self) -> [u8; 16] {
+    pub const fn etag(&self) -> [u8; 8] {
         self.etag
     }
 
-    /// The sizes of its heap blocks, for whoever weighs it: the bytes' and the offsets'.
+    /// The size of its heap block, for whoever weighs it.
     #[must_use]
-    pub const fn heap_blocks(&self) -> [usize; 2] {
-        [self.json.len(), size_of_val(&*self.ends)]
+    pub const fn heap_bytes(&self) -> usize {
+        self.block.len()
+    }
+
+    /// The objects' bytes, and their ends.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let json_len = usize::try_from(self.json_len).unwrap_or(usize::MAX);
+        self.block.split_at_checked(json_len).unwrap_or_default()
     }
 
     fn objects(&self) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
-        (0..self.len()).filter_map(|index| self.json.get(self.begin_of(index)..self.end_of(index)?))
+        let json = self.json();
+        (0..self.len()).filter_map(move |index| json.get(self.begin_of(index)..self.end_of(index)?))
     }
 
     fn roles(&self) -> impl Iterator<Item = Role> {
@@ -174,13 +183,15 @@ impl History {
     }
 
     fn end_of(&self, index: usize) -> Option<usize> {
-        self.ends.get(index).and_then(|end| usize::try_from(*end).ok())
+        let (ends, _) = self.parts().1.as_chunks::<END_BYTES>();
+        ends.get(index)
+            .and_then(|end| usize::try_from(u32::from_le_bytes(*end)).ok())
     }
 }
 
 impl PartialEq for History {
     fn eq(&self, other: &Self) -> bool {
-        self.version == other.version && self.truncated == other.truncated && self.json == other.json
+        self.version == other.version && self.truncated == other.truncated && self.block == other.block
     }
 }
 
@@ -213,13 +224,13 @@ impl Draft {
             return;
         }
         let begin = history.begin_of(start);
-        let Some(bytes) = history.json.get(begin..) else {
+        let Some(bytes) = history.json().get(begin..) else {
             return;
         };
         self.json.extend_from_slice(bytes);
-        let shift = u32::try_from(begin).unwrap_or(u32::MAX);
+        let ends = (start..history.len()).filter_map(|index| history.end_of(index));
         self.ends
-            .extend(history.ends.iter().skip(start).map(|end| end - shift));
+            .extend(ends.filter_map(|end| u32::try_from(end - begin).ok()));
         let roles = history.roles().skip(start);
         self.responses = roles.fold(0, |responses, role| {
             responses + u16::from(role == Role::Assistant)
@@ -247,12 +258,16 @@ impl Draft {
         hash.update(&self.json);
         hash.update(&version.get().to_le_bytes());
         hash.update(&[u8::from(truncated)]);
+        // The last end is the length, and fits by that.
+        let json_len = self.ends.last().copied().unwrap_or(0);
+        let mut block = self.json;
+        block.reserve_exact(self.ends.len() * END_BYTES);
+        block.extend(self.ends.iter().flat_map(|end| end.to_le_bytes()));
         History {
-            // Exactly as large as its content: `Bytes` then keeps the block as it is, without a header of its own.
-            json: Bytes::from(self.json.into_boxed_slice()),
-            ends: self.ends.into_boxed_slice(),
+            block: block.into_boxed_slice(),
             version,
-            etag: hash.digest128().to_le_bytes(),
+            etag: hash.digest().to_le_bytes(),
+            json_len,
             responses: self.responses,
             truncated,
         }

@@ -20,8 +20,8 @@ const END_INCOMPLETE: &[u8] = b"\",\"status\":\"incomplete\"}";
 /// Bytes of a time as [`write_time`] writes it.
 const TIME_BYTES: usize = 27;
 
-/// Bytes that a message's JSON needs beyond its content, for all but the longest ids: what buffers reserve.
-pub const MESSAGE_OVERHEAD_BYTES: usize = 96;
+/// Bytes that a message needs beyond its content in a history, for all but the longest ids: what buffers reserve.
+pub const MESSAGE_OVERHEAD_BYTES: usize = 100;
 
 /// Appends a message's JSON to `out`.
 pub fn write_message(out: &mut Vec<u8>, message: &MessageView<'_>) {

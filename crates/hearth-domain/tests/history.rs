@@ -99,7 +99,7 @@ proptest! {
             prop_assert_eq!(&history, &loaded);
             prop_assert_eq!(history.etag(), loaded.etag());
             prop_assert_eq!(history.responses(), loaded.responses());
-            prop_assert_eq!(history.heap_blocks(), loaded.heap_blocks());
+            prop_assert_eq!(history.heap_bytes(), loaded.heap_bytes());
         }
     }
 
