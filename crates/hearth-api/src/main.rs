@@ -80,7 +80,7 @@ fn run(command: Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
 
 #[expect(clippy::print_stderr, reason = "a command tells a person what it did")]
 async fn import_from(settings: &Settings, file: &Stream) -> anyhow::Result<ExitCode> {
-    let store = open_store(&settings.store).await?;
+    let store = open_store(settings).await?;
     let (input, bytes): (Box<dyn io::BufRead>, Option<u64>) = match file {
         Stream::Standard => (Box::new(BufReader::new(io::stdin())), None),
         Stream::File(path) => {
@@ -124,7 +124,7 @@ async fn export_to(
     department: Option<&Department>,
     file: &Stream,
 ) -> anyhow::Result<()> {
-    let store = open_store(&settings.store).await?;
+    let store = open_store(settings).await?;
     let exported = match file {
         Stream::Standard => export::run(&store, department, &mut BufWriter::new(io::stdout().lock())).await?,
         Stream::File(path) => {

@@ -9,7 +9,7 @@ use hearth_sqlite::{OpenError, SqliteConfig, SqliteStore};
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 
-use crate::settings::{self, StoreUrl};
+use crate::settings::{self, Settings, StoreUrl};
 use crate::store::Store;
 
 /// How long a start waits for PostgreSQL.
@@ -40,14 +40,16 @@ pub enum OpenStoreError {
 /// # Errors
 ///
 /// [`OpenStoreError`], within seconds.
-pub async fn open_store(settings: &settings::Store) -> Result<Store, OpenStoreError> {
+pub async fn open_store(settings: &Settings) -> Result<Store, OpenStoreError> {
     let opening = tokio::time::timeout(CONNECT_TIMEOUT, open(settings));
     opening
         .await
         .unwrap_or(Err(OpenStoreError::TimedOut(CONNECT_TIMEOUT)))
 }
 
-async fn open(settings: &settings::Store) -> Result<Store, OpenStoreError> {
+async fn open(settings: &Settings) -> Result<Store, OpenStoreError> {
+    let commit_queue = settings.limits.commit_queue;
+    let settings = &settings.store;
     Ok(match &settings.url {
         StoreUrl::Sqlite(path) => {
             let config = sqlite_config(settings, path);
@@ -58,7 +60,10 @@ async fn open(settings: &settings::Store) -> Result<Store, OpenStoreError> {
             })
         }
         StoreUrl::Postgres(url) => {
-            let config = postgres_config(settings, url);
+            let config = PostgresConfig {
+                commit_queue,
+                ..postgres_config(settings, url)
+            };
             if settings.migrate {
                 let applied = hearth_postgres::migrate::run(&config).await?;
                 if !applied.is_empty() {
@@ -97,7 +102,7 @@ pub fn sqlite_config(settings: &settings::Store, path: &Path) -> SqliteConfig {
     }
 }
 
-/// How PostgreSQL is reached.
+/// How PostgreSQL is reached, by the settings of the store alone.
 #[must_use]
 pub fn postgres_config(settings: &settings::Store, url: &SecretString) -> PostgresConfig {
     PostgresConfig {
@@ -105,5 +110,6 @@ pub fn postgres_config(settings: &settings::Store, url: &SecretString) -> Postgr
         pool_size: settings.pool_size,
         load_timeout: settings.timeout,
         commit_timeout: settings.commit_timeout,
+        ..PostgresConfig::new(String::new())
     }
 }

@@ -40,7 +40,7 @@ impl<S: HistoryStore> Shared<S> {
             Err(AppendError::Unknown(_)) => self.slots.invalidate(&append.key),
             // The store is ahead of what the caller read here: the next read must not give the same old version again.
             Err(AppendError::VersionConflict { current }) => self.slots.heard_of(&append.key, *current),
-            Err(AppendError::NotCommitted(_)) => {}
+            Err(AppendError::NotCommitted(_) | AppendError::Overloaded) => {}
         }
         outcome
     }

@@ -16,6 +16,9 @@ const LOAD_TIMEOUT_DEFAULT: Duration = Duration::from_millis(2_000);
 /// The deadline of a commit unless configured otherwise.
 const COMMIT_TIMEOUT_DEFAULT: Duration = Duration::from_millis(5_000);
 
+/// Turns that wait for their commit, at most, unless configured otherwise.
+const COMMIT_QUEUE_DEFAULT: usize = 8_192;
+
 /// Where PostgreSQL is and how long it is waited for. Its `Debug` shows no part of the URL.
 #[derive(Clone)]
 pub struct PostgresConfig {
@@ -37,10 +40,13 @@ pub struct PostgresConfig {
     pub load_timeout: Duration,
     /// The deadline of whatever writes, waiting for a connection included.
     pub commit_timeout: Duration,
+    /// Turns without an outcome yet, at most: past it further ones are refused at once.
+    pub commit_queue: usize,
 }
 
 impl PostgresConfig {
-    /// The configuration of a URL, all else as Hearth has it by default: 8 connections, 2 s for a load, 5 s for a commit.
+    /// The configuration of a URL, all else as Hearth has it by default: 8 connections, 2 s for a load, 5 s for a commit, 8,192 turns
+    /// that wait for theirs.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -48,6 +54,7 @@ impl PostgresConfig {
             pool_size: POOL_SIZE_DEFAULT,
             load_timeout: LOAD_TIMEOUT_DEFAULT,
             commit_timeout: COMMIT_TIMEOUT_DEFAULT,
+            commit_queue: COMMIT_QUEUE_DEFAULT,
         }
     }
 
@@ -62,6 +69,7 @@ impl fmt::Debug for PostgresConfig {
             .field("pool_size", &self.pool_size)
             .field("load_timeout", &self.load_timeout)
             .field("commit_timeout", &self.commit_timeout)
+            .field("commit_queue", &self.commit_queue)
             .finish_non_exhaustive()
     }
 }
@@ -84,6 +92,9 @@ pub enum ConfigError {
     /// The pool would have no connection.
     #[error("the pool must have at least one connection")]
     PoolSize,
+    /// The queue would have no place, or more than can be counted.
+    #[error("the commit queue must have at least one place, and no more than memory has")]
+    CommitQueue,
 }
 
 /// How the connection is encrypted, and what is verified then.

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod adoption;
-mod commit;
+pub mod commit;
 pub mod config;
 mod connect;
 mod error;
@@ -15,6 +15,7 @@ pub mod store;
 mod tls;
 
 pub use adoption::{Adoption, AdoptionError};
+pub use commit::CommitStatus;
 pub use config::{ConfigError, PostgresConfig};
 pub use migrate::MigrateError;
 pub use pool::PoolStatus;

@@ -27,7 +27,7 @@ use crate::error::{Failure, Fault, FaultKind, establishing, says_closed, says_re
 const NETWORK_GRACE: Duration = Duration::from_secs(1);
 
 /// How much longer than a deadline its caller waits, so that an answer which says more than "too late" may arrive.
-const ANSWER_GRACE: Duration = Duration::from_millis(50);
+pub(crate) const ANSWER_GRACE: Duration = Duration::from_millis(50);
 
 /// What one call asks of the database.
 pub(crate) trait Intent: Send + Sync {
@@ -164,7 +164,16 @@ impl Pool {
         intent: &I,
         deadline: Instant,
     ) -> Result<I::Answer, Failure> {
-        let mut connection = self.acquire(deadline).await.map_err(Failure::NotSent)?;
+        let connection = self.acquire(deadline).await.map_err(Failure::NotSent)?;
+        self.execute_on(connection, intent).await
+    }
+
+    /// The same on a connection that was acquired before.
+    pub(crate) async fn execute_on<I: Intent>(
+        &self,
+        mut connection: Pooled<AsyncPgConnection>,
+        intent: &I,
+    ) -> Result<I::Answer, Failure> {
         let result = timeout(self.statement_deadline, intent.run(&mut connection)).await;
         match result {
             Ok(Ok(answer)) => Ok(answer),
@@ -176,7 +185,8 @@ impl Pool {
         }
     }
 
-    async fn acquire(&self, deadline: Instant) -> Result<Pooled<AsyncPgConnection>, Fault> {
+    /// A connection, waited for until the deadline.
+    pub(crate) async fn acquire(&self, deadline: Instant) -> Result<Pooled<AsyncPgConnection>, Fault> {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeouts = Timeouts {
             wait: Some(left),

@@ -1,7 +1,10 @@
 //! One SQL intent a file. Statements that take arrays, or that Diesel's own language has no words for, are texts of their own; each is
 //! fixed, so that a connection prepares and plans it once.
 
+mod annul_batch;
 mod append_turns;
+mod batch_answer;
+mod delete_commits;
 mod delete_messages;
 mod end_session;
 mod erase_session;
@@ -17,7 +20,9 @@ mod session_keys;
 mod session_version;
 mod user_sessions;
 
+pub(crate) use annul_batch::{AnnulBatch, Annulment};
 pub(crate) use append_turns::AppendTurns;
+pub(crate) use delete_commits::DeleteCommits;
 pub(crate) use end_session::EndSession;
 pub(crate) use erase_session::EraseSession;
 pub(crate) use erase_user::EraseUser;

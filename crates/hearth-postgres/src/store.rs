@@ -1,5 +1,6 @@
 //! The store: what each call of the port asks of the database, and what its rows mean. No SQL, and no driver.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_domain::ports::{AppendError, HistoryStore, Lookup, Page, PageFrom, StoreError};
@@ -8,7 +9,7 @@ use hearth_domain::{
 };
 use tokio::runtime::Handle;
 
-use crate::commit::{Refusal, commit};
+use crate::commit::{CommitStatus, Intake};
 use crate::config::{ConfigError, PostgresConfig};
 use crate::pool::{Pool, PoolStatus};
 use crate::queries::{
@@ -26,6 +27,7 @@ pub struct PostgresStore {
     pub(crate) pool: Pool,
     pub(crate) load_timeout: Duration,
     commit_timeout: Duration,
+    intake: Arc<Intake>,
 }
 
 impl PostgresStore {
@@ -36,8 +38,10 @@ impl PostgresStore {
     ///
     /// [`ConfigError`] where the configuration makes no sense.
     pub fn open(config: &PostgresConfig, handle: Handle) -> Result<Self, ConfigError> {
+        let pool = Pool::new(config, handle.clone())?;
         Ok(Self {
-            pool: Pool::new(config, handle)?,
+            intake: Arc::new(Intake::open(config, &pool, handle)?),
+            pool,
             load_timeout: config.load_timeout,
             commit_timeout: config.commit_timeout,
         })
@@ -47,6 +51,12 @@ impl PostgresStore {
     #[must_use]
     pub fn pool_status(&self) -> PoolStatus {
         self.pool.status()
+    }
+
+    /// How the commits are getting on. Asks nobody.
+    #[must_use]
+    pub fn commit_status(&self) -> CommitStatus {
+        self.intake.status()
     }
 }
 
@@ -66,21 +76,7 @@ impl HistoryStore for PostgresStore {
     }
 
     async fn append(&self, appends: &[Append]) -> Vec<Result<Committed, AppendError>> {
-        if appends.is_empty() {
-            return Vec::new();
-        }
-        let batch = appends.to_vec();
-        let work = |pool: Pool, deadline| async move { Ok(commit(&pool, &batch, deadline).await) };
-        match self.pool.in_task(self.commit_timeout, work).await {
-            Ok(outcomes) => outcomes
-                .into_iter()
-                .map(|outcome| outcome.map_err(AppendError::from))
-                .collect(),
-            Err(failure) => {
-                let refusal = Refusal::Unknown(failure.fault());
-                appends.iter().map(|_| Err(refusal.clone().into())).collect()
-            }
-        }
+        self.intake.append(appends).await
     }
 
     async fn page(&self, key: &ConversationKey, from: PageFrom, limit: u16) -> Result<Page, StoreError> {

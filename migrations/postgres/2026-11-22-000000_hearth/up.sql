@@ -50,12 +50,16 @@ CREATE TABLE IF NOT EXISTS chatbot_requests (
 );
 CREATE INDEX IF NOT EXISTS chatbot_requests_created_at ON chatbot_requests (created_at);
 
--- One row a committed batch, so that an unknown outcome can be resolved.
+-- One row a committed batch, so that an unknown outcome can be resolved: the batch's id is noted in its transaction together with its
+-- answer, one element of the arrays a message. Ids begin with their time: old rows are found by the primary key.
 CREATE TABLE IF NOT EXISTS chatbot_commits (
-    batch_id     uuid PRIMARY KEY,
-    committed_at timestamptz NOT NULL DEFAULT now()
+    batch_id     uuid CONSTRAINT chatbot_commits_once PRIMARY KEY,
+    committed_at timestamptz NOT NULL DEFAULT now(),
+    turns        bigint[] NOT NULL,
+    versions     bigint[] NOT NULL,
+    ids          bigint[] NOT NULL,
+    times        timestamptz[] NOT NULL
 );
-CREATE INDEX IF NOT EXISTS chatbot_commits_committed_at ON chatbot_commits (committed_at);
 
 -- API keys: of a secret only its hash is kept.
 CREATE TABLE IF NOT EXISTS hearth_keys (

@@ -16,7 +16,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("failed to wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to wait for SIGINT")?;
     let listener = startup::listen(settings)?;
-    let store = open_store(&settings.store).await?;
+    let store = open_store(settings).await?;
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -44,6 +44,10 @@ impl From<AppendError> for Problem {
             AppendError::NotCommitted(_) => {
                 failed(Outcome::NotCommitted, "the turn was not committed; try again")
             }
+            AppendError::Overloaded => Self::new(
+                Code::Overloaded,
+                "too many turns wait to be committed; the turn was not, try again",
+            ),
             AppendError::Unknown(_) => failed(
                 Outcome::Unknown,
                 "it is not known whether the turn was committed; read the session before trying again",
@@ -144,6 +148,13 @@ mod tests {
             503,
             "commit_failed",
             Some("unknown"),
+        );
+        check(AppendError::Overloaded, 429, "overloaded", None);
+        check(
+            ChatError::Commit(AppendError::Overloaded),
+            429,
+            "overloaded",
+            None,
         );
         check(ChatError::History(ReadError::Overloaded), 429, "overloaded", None);
         check(

@@ -14,4 +14,7 @@ pub struct Limits {
     /// Sessions that wait for a load.
     #[serde(deserialize_with = "within::<1, 1_000_000, _, _>")]
     pub load_queue: usize,
+    /// Turns that wait for their commit.
+    #[serde(deserialize_with = "within::<1, 1_000_000, _, _>")]
+    pub commit_queue: usize,
 }

@@ -28,8 +28,12 @@ fn nothing_gives_the_defaults_of_the_table() {
     assert_eq!(settings.chat.turn_max.as_secs(), 120);
     assert!(!settings.auth.allow_open_network);
     assert_eq!(
-        (settings.limits.in_flight, settings.limits.load_queue),
-        (4_096, 8_192)
+        (
+            settings.limits.in_flight,
+            settings.limits.load_queue,
+            settings.limits.commit_queue
+        ),
+        (4_096, 8_192, 8_192)
     );
     assert_eq!(
         (settings.log.format, settings.log.level.as_str()),

@@ -78,6 +78,11 @@ fn every_refusal_names_key_source_and_what_would_be_right() {
         ("auth.allow_open_network=2", " = \"2\"", "true or false"),
         ("limits.in_flight=0", " = 0", "a whole number from 1 to 1000000"),
         ("limits.load_queue=0", " = 0", "a whole number from 1 to 1000000"),
+        (
+            "limits.commit_queue=0",
+            " = 0",
+            "a whole number from 1 to 1000000",
+        ),
         ("log.format=xml", " = \"xml\"", "text or json"),
         (
             "log.level=inof",

@@ -67,7 +67,6 @@ fn on_the_command_line() {
 #[test]
 fn settings_of_later_versions_are_not_taken_in_silence() {
     for key in [
-        "cache.warm_start",
         "chat.concurrent",
         "model.api_key",
         "limits.burst",

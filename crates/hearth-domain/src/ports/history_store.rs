@@ -169,4 +169,7 @@ pub enum AppendError {
     /// The store went away between the commit and its answer.
     #[error("it is not known whether the turn was committed")]
     Unknown(#[source] StoreError),
+    /// The store has as many turns to commit as it takes on; nothing of this one was done.
+    #[error("too many turns wait to be committed")]
+    Overloaded,
 }

@@ -1,20 +1,24 @@
-//! Commits any number of turns: one statement, which is its own transaction.
+//! Commits any number of turns: one statement, which is its own transaction. It notes the batch's id and answer with them, so that
+//! running it again either finds that it was committed, and what it answered, or commits it now.
 
 use chrono::{DateTime, SubsecRound, Utc};
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use hearth_domain::Append;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::pool::Intent;
+use crate::queries::batch_answer::{BatchAnswer, says_noted};
 use crate::queries::{KeyColumns, fixed_statement};
 use crate::rows::committed::CommittedRow;
 
 /// Turns, and their messages, column by column.
 pub(crate) struct AppendTurns<'a> {
+    batch: Uuid,
     turns: KeyColumns,
     expected: Option<Vec<Option<i64>>>,
     turn_of_message: Vec<i64>,
@@ -26,10 +30,11 @@ pub(crate) struct AppendTurns<'a> {
 
 impl<'a> AppendTurns<'a> {
     /// The columns of turns. A turn that names a version must be its session's only one.
-    pub(crate) fn of(appends: &[&'a Append]) -> Self {
+    pub(crate) fn of(batch: Uuid, appends: &[&'a Append]) -> Self {
         let expected = |append: &&Append| append.if_version.map(hearth_domain::Version::to_stored);
         let any_expected = appends.iter().any(|append| append.if_version.is_some());
         let mut columns = Self {
+            batch,
             turns: KeyColumns::default(),
             expected: any_expected.then(|| appends.iter().map(expected).collect()),
             turn_of_message: Vec::new(),
@@ -52,16 +57,26 @@ impl<'a> AppendTurns<'a> {
         }
         columns
     }
+
+    /// The id under which the batch is noted.
+    pub(crate) const fn batch(&self) -> Uuid {
+        self.batch
+    }
 }
 
 impl Intent for AppendTurns<'_> {
-    /// The inserted rows; none for a session that is not at the version that was named.
+    /// The inserted rows, whenever they were; none for a session that is not at the version that was named.
     type Answer = Vec<CommittedRow>;
 
+    /// While the same batch is still being committed elsewhere, this waits for it to end.
     async fn run(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<CommittedRow>> {
-        match &self.expected {
+        let committed = match &self.expected {
             Some(expected) => AtVersions(self, expected).load(connection).await,
             None => AtAnyVersion(self).load(connection).await,
+        };
+        match committed {
+            Err(error) if says_noted(&error) => BatchAnswer(self.batch).load(connection).await,
+            committed => committed,
         }
     }
 }
@@ -156,6 +171,7 @@ fn push_turns<'b>(appends: &'b AppendTurns<'_>, out: &mut AstPass<'_, 'b, Pg>) -
 /// - `moment` is the time of the commit, taken when every lock is held: times grow with ids.
 /// - `added` are the messages in the order of the turns. The sort needs all of `raised`, so that no id is drawn before the locks are
 ///   held; within a session ids are therefore in the order of commits.
+/// - `noted` refuses the whole statement where the batch is noted already.
 fn push_messages<'b>(appends: &'b AppendTurns<'_>, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
     out.push_sql(
         "), moment AS MATERIALIZED ( \
@@ -184,11 +200,22 @@ fn push_messages<'b>(appends: &'b AppendTurns<'_>, out: &mut AstPass<'_, 'b, Pg>
              ORDER BY m.place \
              RETURNING department COLLATE \"C\" AS department, user_id COLLATE \"C\" AS user_id, \
                        session_id COLLATE \"C\" AS session_id, id, created_at \
+         ), answer AS MATERIALIZED ( \
+             SELECT session.first, raised.version, added.id, added.created_at \
+             FROM added \
+             JOIN raised USING (department, user_id, session_id) \
+             JOIN session USING (department, user_id, session_id) \
+         ), noted AS ( \
+             INSERT INTO chatbot_commits (batch_id, turns, versions, ids, times) \
+             SELECT ",
+    );
+    out.push_bind_param::<SqlUuid, _>(&appends.batch)?;
+    out.push_sql(
+        ", coalesce(array_agg(first), '{}'), coalesce(array_agg(version), '{}'), \
+                coalesce(array_agg(id), '{}'), coalesce(array_agg(created_at), '{}') \
+             FROM answer \
          ) \
-         SELECT session.first, raised.version, added.id, added.created_at \
-         FROM added \
-         JOIN raised USING (department, user_id, session_id) \
-         JOIN session USING (department, user_id, session_id)",
+         SELECT first, version, id, created_at FROM answer",
     );
     Ok(())
 }

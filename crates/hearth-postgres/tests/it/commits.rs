@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::support::{migrated, open, store_on};
-use crate::{append, append_one, contents, key, until};
+use crate::{WAITS_FOR_LOCK, append, append_one, contents, key, until};
 
 fn assert_one_order(mut committed: Vec<Committed>, versions: u64) {
     committed.sort_by_key(|turn| turn.version);
@@ -183,12 +183,7 @@ async fn an_erase_takes_what_was_committed_while_it_waited() {
         .unwrap();
     let erased_key = key("s");
     let committed_meanwhile = async {
-        until(
-            &client,
-            "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'hearth'
-             AND datname = current_database() AND wait_event_type = 'Lock'",
-        )
-        .await;
+        until(&client, WAITS_FOR_LOCK).await;
         commit.commit().await.unwrap();
     };
     let (erased, ()) = tokio::join!(store.erase(&erased_key), committed_meanwhile);

@@ -1,16 +1,16 @@
 //! What callers are told when the database goes away, and that all is well once it is back.
 
+use std::time::Duration;
+
 use hearth_domain::WindowLimits;
 use hearth_domain::ports::{AppendError, HistoryStore, StoreError};
 use hearth_postgres::{PostgresConfig, PostgresStore, migrate};
+use hearth_testkit::postgres::database::connect;
 use hearth_testkit::postgres::{Cluster, Options};
 use tokio::runtime::Handle;
 
 use crate::support::{migrated, open};
-use crate::{append, append_one, contents, key, until};
-
-const TERMINATE_STORE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                               WHERE application_name = 'hearth' AND datname = current_database()";
+use crate::{TERMINATE_STORE, WAITS_FOR_LOCK, append, append_one, contents, key, until};
 
 #[tokio::test]
 async fn killed_connections_heal() {
@@ -24,36 +24,6 @@ async fn killed_connections_heal() {
     }
     append_one(&store, append("s", "again")).await.unwrap();
     assert_eq!(contents(&store, "s").await.len(), 4);
-}
-
-#[tokio::test]
-async fn a_commit_whose_connection_is_lost_is_unknown() {
-    let (store, database) = open().await;
-    append_one(&store, append("s", "q")).await.unwrap();
-    let client = database.client().await.unwrap();
-    let mut other = database.client().await.unwrap();
-    let holding = other.transaction().await.unwrap();
-    holding
-        .execute("SELECT FROM chatbot_sessions FOR UPDATE", &[])
-        .await
-        .unwrap();
-    let waits_for_lock = async {
-        until(
-            &client,
-            "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'hearth'
-             AND datname = current_database() AND wait_event_type = 'Lock'",
-        )
-        .await;
-        client.batch_execute(TERMINATE_STORE).await.unwrap();
-    };
-    let (outcome, ()) = tokio::join!(append_one(&store, append("s", "lost")), waits_for_lock);
-    let error = outcome.unwrap_err();
-    assert!(
-        matches!(error, AppendError::Unknown(StoreError::Unavailable(_))),
-        "{error:?}"
-    );
-    holding.rollback().await.unwrap();
-    append_one(&store, append("s", "next")).await.unwrap();
 }
 
 #[tokio::test]
@@ -81,6 +51,32 @@ async fn a_server_that_stops_and_comes_back_is_used_again() {
     store.ping().await.unwrap();
     append_one(&store, append("s", "back")).await.unwrap();
     assert_eq!(contents(&store, "s").await, ["q", "answer", "back", "answer"]);
+}
+
+#[tokio::test]
+async fn a_turn_under_way_when_the_server_crashes_is_committed_once_it_is_back() {
+    let cluster = Cluster::start(&Options::default()).unwrap();
+    let mut config = PostgresConfig::new(cluster.url("postgres"));
+    config.commit_timeout = Duration::from_secs(120);
+    migrate::run(&config).await.unwrap();
+    let store = PostgresStore::open(&config, Handle::current()).unwrap();
+    append_one(&store, append("s", "first")).await.unwrap();
+    let client = connect(&cluster.url("postgres")).await.unwrap();
+    client
+        .batch_execute("BEGIN; SELECT FROM chatbot_sessions FOR UPDATE")
+        .await
+        .unwrap();
+    let crash = async {
+        until(&client, WAITS_FOR_LOCK).await;
+        cluster.stop_immediate().unwrap();
+        cluster.start_again().unwrap();
+    };
+    let (turn, ()) = tokio::join!(append_one(&store, append("s", "second")), crash);
+    assert_eq!(turn.unwrap().version.get(), 2);
+    assert_eq!(
+        contents(&store, "s").await,
+        ["first", "answer", "second", "answer"]
+    );
 }
 
 #[tokio::test]

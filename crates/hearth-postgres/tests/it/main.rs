@@ -3,8 +3,11 @@
 
 mod adoption;
 mod commits;
+mod doubts;
 mod faults;
+mod grouping;
 mod loads;
+mod proxy;
 mod runtimes;
 mod schema;
 #[path = "../support/mod.rs"]
@@ -50,6 +53,14 @@ async fn contents(store: &impl HistoryStore, session: &str) -> Vec<String> {
         .map(|message| message.content.into_owned())
         .collect()
 }
+
+/// Ends the store's connections.
+const TERMINATE_STORE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                               WHERE application_name = 'hearth' AND datname = current_database()";
+
+/// Whether a statement of the store waits for a lock.
+const WAITS_FOR_LOCK: &str = "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'hearth'
+                              AND datname = current_database() AND wait_event_type = 'Lock'";
 
 /// Waits until a query's one value is true.
 async fn until(client: &Client, query: &str) {

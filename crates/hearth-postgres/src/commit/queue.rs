@@ -1,0 +1,278 @@
+//! Turns that wait for one committer, in the order of arrival.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hearth_domain::{Append, ConversationKey};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::outcome::Refusal;
+use super::turn::{PendingTurn, Ticket};
+use crate::error::Fault;
+
+/// Turns of a batch, at most.
+const BATCH_TURNS_MAX: usize = 128;
+
+/// Bytes of a batch's contents after which no further turn joins it.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// Batches of one committer that may be set aside at once, so that trouble leaves connections to everybody else.
+const ASIDE_MAX: usize = 2;
+
+/// The turns that wait for one committer.
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Notify,
+    commit_timeout: Duration,
+}
+
+#[derive(Default)]
+struct Waiting {
+    turns: VecDeque<PendingTurn>,
+    /// The sessions of batches that were set aside: their turns wait until that is over.
+    held: HashSet<ConversationKey>,
+    aside: usize,
+    /// Nothing more will come; what is there is still committed.
+    closing: bool,
+    /// Nobody takes anything any more.
+    ended: bool,
+}
+
+impl Queue {
+    pub(super) fn new(commit_timeout: Duration) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            wake: Notify::new(),
+            commit_timeout,
+        }
+    }
+
+    /// Puts turns in, next to each other.
+    pub(super) fn push(&self, turns: Vec<(Append, Ticket)>) {
+        let mut waiting = self.lock();
+        // Taken under the lock: the queue is in the order of the deadlines too.
+        let deadline = Instant::now() + self.commit_timeout;
+        let turns = turns
+            .into_iter()
+            .map(|(append, ticket)| PendingTurn::new(append, ticket, deadline));
+        if waiting.ended {
+            drop(waiting);
+            turns.for_each(drop);
+        } else {
+            waiting.turns.extend(turns);
+            drop(waiting);
+            self.wake.notify_one();
+        }
+    }
+
+    /// The next batch: turns that fit one statement. None when nothing is left and nothing more will come.
+    pub(super) async fn next(&self) -> Option<Vec<PendingTurn>> {
+        loop {
+            let woken = self.wake.notified();
+            {
+                let mut waiting = self.lock();
+                let batch = waiting.take();
+                if !batch.is_empty() {
+                    return Some(batch);
+                }
+                if waiting.closing && waiting.turns.is_empty() {
+                    return None;
+                }
+            }
+            woken.await;
+        }
+    }
+
+    /// Tells turns that ran out of time while they waited; never ends.
+    pub(super) async fn expire(&self) {
+        loop {
+            let now = Instant::now();
+            let (expired, next) = {
+                let mut waiting = self.lock();
+                let expired: Vec<_> =
+                    std::iter::from_fn(|| waiting.turns.pop_front_if(|turn| turn.deadline() <= now))
+                        .collect();
+                // What comes later is due later.
+                let next = waiting.turns.front().map(PendingTurn::deadline);
+                (expired, next.unwrap_or(now + self.commit_timeout))
+            };
+            refuse(expired, &Fault::timed_out());
+            sleep_until(next).await;
+        }
+    }
+
+    /// Tells all turns that wait that the database is not there.
+    pub(super) fn refuse_waiting(&self, fault: &Fault) {
+        let turns = std::mem::take(&mut self.lock().turns);
+        refuse(turns, fault);
+    }
+
+    /// Sets sessions aside until the answer is dropped. None where too many batches are aside already.
+    pub(super) fn hold(self: &Arc<Self>, sessions: HashSet<ConversationKey>) -> Option<Hold> {
+        let mut waiting = self.lock();
+        if waiting.aside >= ASIDE_MAX {
+            return None;
+        }
+        waiting.aside += 1;
+        waiting.held.extend(sessions.iter().cloned());
+        Some(Hold {
+            queue: Arc::clone(self),
+            sessions,
+        })
+    }
+
+    /// Lets the committer end when all is done.
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.wake.notify_one();
+    }
+
+    /// Refuses what waits, and whatever still comes.
+    pub(super) fn end(&self) {
+        let turns = {
+            let mut waiting = self.lock();
+            waiting.ended = true;
+            std::mem::take(&mut waiting.turns)
+        };
+        refuse(turns, &Fault::task_ended());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Turns that were never sent: certainly not committed.
+fn refuse(turns: impl IntoIterator<Item = PendingTurn>, fault: &Fault) {
+    for turn in turns {
+        turn.answer(Err(Refusal::NotCommitted(fault.clone())));
+    }
+}
+
+impl Waiting {
+    /// Takes turns from the front, as many as fit one statement. A turn that names a version must see the turns of its session before
+    /// it, and be seen by those after it: it is alone with its session in a statement. Nobody overtakes a turn of the same session.
+    fn take(&mut self) -> Vec<PendingTurn> {
+        let mut batch: Vec<PendingTurn> = Vec::new();
+        let mut sessions: HashSet<ConversationKey> = HashSet::new();
+        let mut blocked = self.held.clone();
+        let mut passed = Vec::new();
+        let mut bytes = 0;
+        while batch.len() < BATCH_TURNS_MAX && bytes < BATCH_BYTES_MAX {
+            let Some(turn) = self.turns.pop_front() else {
+                break;
+            };
+            let key = &turn.append().key;
+            let is_alone = turn.append().if_version.is_some();
+            if blocked.contains(key) || (is_alone && sessions.contains(key)) {
+                blocked.insert(key.clone());
+                passed.push(turn);
+                continue;
+            }
+            if is_alone {
+                blocked.insert(key.clone());
+            } else {
+                sessions.insert(key.clone());
+            }
+            bytes += turn.bytes();
+            batch.push(turn);
+        }
+        for turn in passed.into_iter().rev() {
+            self.turns.push_front(turn);
+        }
+        batch
+    }
+}
+
+/// Sessions that are set aside.
+pub(super) struct Hold {
+    queue: Arc<Queue>,
+    sessions: HashSet<ConversationKey>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        {
+            let mut waiting = self.queue.lock();
+            waiting.aside -= 1;
+            for session in &self.sessions {
+                waiting.held.remove(session);
+            }
+        }
+        self.queue.wake.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_domain::{NewMessage, Role, Turn, Version};
+    use tokio::sync::{Semaphore, oneshot};
+
+    use super::*;
+
+    /// One letter is a session, `!` says that the turn names a version.
+    fn waiting(picture: &str) -> Waiting {
+        let places = picture.split(' ').count();
+        let room = Arc::new(Semaphore::new(places));
+        let turn = |(number, word): (usize, &str)| {
+            let question = NewMessage::new(Role::User, number.to_string()).unwrap();
+            let append = Append {
+                key: ConversationKey::parse("d", "u", &word[..1]).unwrap(),
+                turn: Turn::new(vec![question]).unwrap(),
+                if_version: word.ends_with('!').then_some(Version::ZERO),
+            };
+            let room = Arc::clone(&room).try_acquire_owned().unwrap();
+            let (reply, _) = oneshot::channel();
+            PendingTurn::new(append, Ticket { room, reply }, Instant::now())
+        };
+        Waiting {
+            turns: picture.split(' ').enumerate().map(turn).collect(),
+            ..Waiting::default()
+        }
+    }
+
+    fn numbers<'a>(turns: impl IntoIterator<Item = &'a PendingTurn>) -> Vec<usize> {
+        let number = |turn: &PendingTurn| turn.append().turn.messages()[0].content().parse().unwrap();
+        turns.into_iter().map(number).collect()
+    }
+
+    #[test]
+    fn turns_share_a_batch_unless_one_names_a_version() {
+        let check = |picture: &str, expected: &[&[usize]]| {
+            let mut waiting = waiting(picture);
+            let batches: Vec<Vec<usize>> = std::iter::from_fn(|| {
+                let batch = waiting.take();
+                (!batch.is_empty()).then(|| numbers(&batch))
+            })
+            .collect();
+            assert_eq!(batches, expected, "{picture}");
+        };
+        check("a b a", &[&[0, 1, 2]]);
+        check("a a! a a", &[&[0], &[1], &[2, 3]]);
+        check("a! b! c", &[&[0, 1, 2]]);
+        check("a! a! b a", &[&[0, 2], &[1], &[3]]);
+    }
+
+    #[test]
+    fn sessions_that_are_aside_wait_in_their_order() {
+        let mut waiting = waiting("a b a c b");
+        waiting
+            .held
+            .insert(ConversationKey::parse("d", "u", "a").unwrap());
+        assert_eq!(numbers(&waiting.take()), [1, 3, 4]);
+        assert_eq!(numbers(&waiting.turns), [0, 2]);
+        assert!(waiting.take().is_empty());
+        waiting.held.clear();
+        assert_eq!(numbers(&waiting.take()), [0, 2]);
+    }
+
+    #[test]
+    fn a_batch_has_its_limits() {
+        let many = ["a"; BATCH_TURNS_MAX + 1].join(" ");
+        let mut waiting = waiting(&many);
+        assert_eq!(waiting.take().len(), BATCH_TURNS_MAX);
+        assert_eq!(waiting.take().len(), 1);
+    }
+}

@@ -1,0 +1,129 @@
+//! Executing a batch until its outcome is known.
+//!
+//! A connection that is lost in the middle of a commit may leave its backend committing, so that looking proves nothing. The batch is executed
+//! again instead: its id makes sure that it is committed once, whoever comes first, and waits for whoever is still at it.
+
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
+
+use super::turn::PendingTurn;
+use crate::error::{Failure, Fault};
+use crate::pool::Pool;
+use crate::queries::{AnnulBatch, Annulment, AppendTurns};
+use crate::rows::committed::CommittedRow;
+
+/// The pause after the second failure, and the longest one.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Commits turns with one statement. Those that are too late when a connection is there are told so and left out.
+///
+/// Brings the turns that went, and their rows; a failure leaves nothing open but [`Failure::Lost`]. The last deadline of the turns bounds
+/// the attempts. `trouble` is told when an outcome is in doubt.
+pub(super) async fn execute<'a>(
+    pool: &Pool,
+    turns: &[&'a PendingTurn],
+    trouble: &Notify,
+) -> (Vec<&'a PendingTurn>, Result<Vec<CommittedRow>, Failure>) {
+    let now = Instant::now();
+    let deadline = turns.iter().map(|turn| turn.deadline()).max().unwrap_or(now);
+    let connection = match pool.acquire(deadline).await {
+        Ok(connection) => connection,
+        Err(fault) => return (turns.to_vec(), Err(Failure::NotSent(fault))),
+    };
+    let now = Instant::now();
+    let sent: Vec<&PendingTurn> = turns.iter().copied().filter(|turn| turn.set_sent(now)).collect();
+    if sent.is_empty() {
+        return (sent, Ok(Vec::new()));
+    }
+    let appends: Vec<_> = sent.iter().map(|turn| turn.append()).collect();
+    let batch = AppendTurns::of(Uuid::now_v7(), &appends);
+    let result = match pool.execute_on(connection, &batch).await {
+        Err(Failure::Lost(fault)) => {
+            trouble.notify_one();
+            resolve(pool, &batch, deadline, fault).await
+        }
+        result => result,
+    };
+    if let Err(Failure::NotSent(_) | Failure::Refused(_)) = result {
+        sent.iter().for_each(|turn| turn.set_not_sent());
+    }
+    (sent, result)
+}
+
+/// Executes a batch whose outcome is in doubt again, until there is one or its time is up.
+async fn resolve(
+    pool: &Pool,
+    batch: &AppendTurns<'_>,
+    deadline: Instant,
+    mut fault: Fault,
+) -> Result<Vec<CommittedRow>, Failure> {
+    let id = batch.batch();
+    tracing::warn!(batch = %id, %fault, "the outcome of a commit is in doubt, it is executed again");
+    let mut pauses = Pauses::of(id);
+    while Instant::now() < deadline {
+        fault = match pool.execute(batch, deadline).await {
+            Ok(rows) => return Ok(rows),
+            // This attempt did nothing, but the one before may still be on its way.
+            Err(Failure::Refused(refusal)) => match pool.execute(&AnnulBatch(id), deadline).await {
+                Ok(Annulment::Annulled) => return Err(Failure::Refused(refusal)),
+                Ok(Annulment::Committed(rows)) => return Ok(rows),
+                Err(failure) => failure.fault(),
+            },
+            Err(failure) => failure.fault(),
+        };
+        tracing::debug!(batch = %id, %fault, "the outcome is still in doubt");
+        sleep_until(deadline.min(Instant::now() + pauses.next())).await;
+    }
+    tracing::error!(batch = %id, %fault, "the outcome of a commit could not be found out in time");
+    Err(Failure::Lost(fault))
+}
+
+/// Pauses that double up to a limit, each cut to between half of it and all: many that lost their connection together do not come back
+/// together.
+struct Pauses {
+    next: Duration,
+    random: u128,
+}
+
+impl Pauses {
+    /// The last 62 bits of a batch's id are random.
+    fn of(batch: Uuid) -> Self {
+        Self {
+            next: PAUSE_FIRST,
+            random: batch.as_u128(),
+        }
+    }
+
+    fn next(&mut self) -> Duration {
+        let random = u32::try_from(self.random & 0xff).unwrap_or_default();
+        self.random = self.random.rotate_right(5);
+        let pause = self.next / 2 + self.next * random / 0x200;
+        self.next = (self.next * 2).min(PAUSE_MAX);
+        pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_their_limit_and_differ() {
+        let mut first = Pauses::of(Uuid::from_u128(0x0123_4567_89ab_cdef));
+        let mut longest = PAUSE_FIRST;
+        for _ in 0..10 {
+            let pause = first.next();
+            assert!(
+                longest / 2 <= pause && pause <= longest,
+                "{pause:?} of {longest:?}"
+            );
+            longest = (longest * 2).min(PAUSE_MAX);
+        }
+        let pause_of = |id| Pauses::of(Uuid::from_u128(id)).next();
+        assert_ne!(pause_of(1), pause_of(200));
+    }
+}

@@ -1,0 +1,39 @@
+//! What a batch was answered when it was committed.
+
+use diesel::QueryResult;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use crate::queries::fixed_statement;
+
+/// The primary key of the noted batches.
+const ONCE: &str = "chatbot_commits_once";
+
+/// Whether a statement was refused because its batch is noted already, and so over.
+pub(crate) fn says_noted(error: &QueryError) -> bool {
+    matches!(
+        error,
+        QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, refusal)
+            if refusal.constraint_name() == Some(ONCE)
+    )
+}
+
+/// Brings the rows that a batch inserted, as its own statement brought them.
+pub(crate) struct BatchAnswer(pub(crate) Uuid);
+
+fixed_statement!(BatchAnswer, (BigInt, BigInt, BigInt, Timestamptz));
+
+impl QueryFragment<Pg> for BatchAnswer {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT answer.turn, answer.version, answer.id, answer.created_at \
+             FROM chatbot_commits c, unnest(c.turns, c.versions, c.ids, c.times) \
+                  AS answer (turn, version, id, created_at) \
+             WHERE c.batch_id = ",
+        );
+        out.push_bind_param::<SqlUuid, _>(&self.0)
+    }
+}
