@@ -61,6 +61,16 @@ ci *steps:
 soak seconds='60' *seed:
     cargo run --release -p hearth-cache --example soak -- {{ seconds }} {{ seed }}
 
+# Measure Hearth's figures, every row or those that are named, on a machine that does nothing else.
+[group('bench')]
+bench *arguments:
+    cargo run --release --package hearth-bench -- {{ arguments }}
+
+# Measure the cache's single operations, for daily work; arguments go to criterion.
+[group('bench')]
+bench-cache *arguments:
+    cargo bench --package hearth-cache --bench history --bench append --bench evict -- {{ arguments }}
+
 # Format the code.
 [group('check')]
 fmt:

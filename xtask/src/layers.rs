@@ -23,6 +23,15 @@ const HOUSE: &[(&str, &[&str])] = &[
     ),
     ("hearth-testkit", &["hearth-domain"]),
     ("hearth-tests", &[]),
+    (
+        "hearth-bench",
+        &[
+            "hearth-domain",
+            "hearth-cache",
+            "hearth-postgres",
+            "hearth-testkit",
+        ],
+    ),
     ("xtask", &["hearth-testkit"]),
 ];
 
@@ -40,7 +49,7 @@ const OUTSIDE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tokio-postgres",
-        &["hearth-postgres", "hearth-testkit"],
+        &["hearth-postgres", "hearth-testkit", "hearth-bench"],
         "driver types stop at the store crates",
     ),
     (
@@ -54,7 +63,11 @@ const OUTSIDE: &[(&str, &[&str], &str)] = &[
         "the store speaks TLS; the binary chooses its provider",
     ),
     ("actix", &["hearth-api"], "the framework stops at the edge"),
-    ("clap", &["hearth-api", "xtask"], "libraries have no command line"),
+    (
+        "clap",
+        &["hearth-api", "hearth-bench", "xtask"],
+        "libraries have no command line",
+    ),
     (
         "config",
         &["hearth-api"],
@@ -67,7 +80,7 @@ const OUTSIDE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "quick_cache",
-        &["hearth-cache"],
+        &["hearth-cache", "hearth-bench"],
         "maps and eviction are private to the cache",
     ),
     (
@@ -84,13 +97,14 @@ const OUTSIDE: &[(&str, &[&str], &str)] = &[
             "hearth-chat",
             "hearth-api",
             "hearth-testkit",
+            "hearth-bench",
             "xtask",
         ],
         "the domain knows no runtime",
     ),
     (
         "anyhow",
-        &["hearth-api", "hearth-testkit", "xtask"],
+        &["hearth-api", "hearth-testkit", "hearth-bench", "xtask"],
         "libraries have errors that callers can tell apart",
     ),
 ];
@@ -171,6 +185,8 @@ mod tests {
             ("hearth-api", "diesel_migrations"),
             ("hearth-api", "tokio-postgres-rustls"),
             ("hearth-tests", "hearth-domain"),
+            ("hearth-bench", "hearth-api"),
+            ("hearth-bench", "diesel"),
         ] {
             assert_eq!(
                 check(name, Kind::Normal, dependency).len(),
@@ -197,6 +213,7 @@ mod tests {
             ("hearth-sqlite", "libsqlite3-sys"),
             ("hearth-chat", "hearth-cache"),
             ("hearth-api", "hearth-sqlite"),
+            ("hearth-bench", "quick_cache"),
             ("hearth-api", "actix-web"),
             ("hearth-api", "rustls"),
             ("hearth-domain", "serde"),

@@ -36,7 +36,7 @@ pub struct SettingsArgs {
     /// Set one setting, over every other source, as in --set server.port=8001; may be repeated
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// The folder of default.toml, <profile>.toml and local.toml [default: config, where there is one]
+    /// The folder of default.toml, PROFILE.toml and local.toml [default: config, where there is one]
     #[arg(long, global = true, value_name = "DIR")]
     pub config_dir: Option<PathBuf>,
 }
