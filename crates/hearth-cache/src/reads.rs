@@ -34,14 +34,15 @@ enum Part {
 
 impl<S: HistoryStore> Shared<S> {
     pub(crate) async fn read(&self, key: &ConversationKey, version: Version) -> Outcome {
-        let began = self.clock.now();
-        if let Some(reading) = self.read_memory(key, version, began) {
-            self.slots
-                .statistics
-                .add_memory_read(|| self.clock.now().saturating_sub(began));
+        // The exact time is asked for where it is needed alone: it costs as much as the read itself.
+        let statistics = &self.slots.statistics;
+        let timed = statistics.is_timed().then(|| self.clock.now());
+        if let Some(reading) = self.read_memory(key, version, self.clock.coarse()) {
+            statistics.add_memory_read(timed.map(|began| self.clock.now().saturating_sub(began)));
             tell(key, &reading);
             return Ok(reading);
         }
+        let began = timed.unwrap_or_else(|| self.clock.now());
         let loaded = self.read_store(key, version).await;
         self.count(&loaded, self.clock.now().saturating_sub(began));
         loaded.outcome.inspect(|reading| tell(key, reading))
@@ -58,7 +59,7 @@ impl<S: HistoryStore> Shared<S> {
     }
 
     pub(crate) async fn warm_up(&self, key: &ConversationKey) -> Outcome {
-        match self.read_memory(key, Version::ZERO, self.clock.now()) {
+        match self.read_memory(key, Version::ZERO, self.clock.coarse()) {
             Some(reading) => Ok(reading),
             None => self.read_store(key, Version::ZERO).await.outcome,
         }
@@ -131,7 +132,7 @@ impl<S: HistoryStore> Shared<S> {
             // It waited for the store in vain: its time is neither memory's nor that of a load.
             Ok(reading) if reading.is_degraded() => statistics.add(Count::Memory),
             Ok(reading) => match reading.source() {
-                Source::Memory => statistics.add_memory_read(|| elapsed),
+                Source::Memory => statistics.add_memory_read(None),
                 Source::Store => {
                     statistics.add(Count::Store);
                     statistics.record_store_read(elapsed);
@@ -151,10 +152,16 @@ impl<S: HistoryStore> Shared<S> {
 
 /// The story of a read, one line at debug level.
 fn tell(key: &ConversationKey, reading: &Reading) {
-    let responses = reading.history().responses();
+    let history = reading.history();
     match reading.source() {
-        Source::Memory => tracing::debug!(session = %key.session, responses, "fast path"),
-        Source::Store => tracing::debug!(session = %key.session, responses, "warm-up"),
-        Source::New => tracing::debug!(session = %key.session, responses, "new conversation"),
+        Source::Memory => {
+            tracing::debug!(session = %key.session, responses = history.responses(), "fast path");
+        }
+        Source::Store => {
+            tracing::debug!(session = %key.session, responses = history.responses(), "warm-up");
+        }
+        Source::New => {
+            tracing::debug!(session = %key.session, responses = history.responses(), "new conversation");
+        }
     }
 }

@@ -51,13 +51,17 @@ impl Statistics {
             .map(|counter| counter.fetch_add(number, Ordering::Relaxed));
     }
 
-    /// Counts a read from memory, and times it if it is this thread's turn.
-    pub(crate) fn add_memory_read(&self, elapsed: impl FnOnce() -> Duration) {
-        let before = self
-            .counter(Count::Memory)
-            .map(|counter| counter.fetch_add(1, Ordering::Relaxed));
-        if before.is_some_and(|before| before % MEMORY_SAMPLE == 0) {
-            self.memory.record(elapsed());
+    /// Whether the next read from memory is one that is timed.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.counter(Count::Memory)
+            .is_some_and(|counter| counter.load(Ordering::Relaxed).is_multiple_of(MEMORY_SAMPLE))
+    }
+
+    /// Counts a read from memory, and its time where it was taken.
+    pub(crate) fn add_memory_read(&self, elapsed: Option<Duration>) {
+        self.add(Count::Memory);
+        if let Some(elapsed) = elapsed {
+            self.memory.record(elapsed);
         }
     }
 
@@ -313,7 +317,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..1_000 {
-                        statistics.add_memory_read(|| Duration::from_nanos(100));
+                        statistics.add_memory_read(statistics.is_timed().then(|| Duration::from_nanos(100)));
                         statistics.add(Count::Store);
                     }
                 });
