@@ -35,7 +35,11 @@ impl Place {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = directory.unwrap_or(Path::new("."));
         std::fs::create_dir_all(directory).map_err(unusable)?;
-        let path = directory.canonicalize().map_err(unusable)?.join(name);
+        // A link to a database is that database: it has one lock and one log, under one name.
+        let path = match path.canonicalize() {
+            Ok(path) => path,
+            Err(_not_there_yet) => directory.canonicalize().map_err(unusable)?.join(name),
+        };
         Ok(Self {
             path,
             // Well within the deadline, so that a write which another program keeps out ends as one that is certainly not committed.
