@@ -11,7 +11,8 @@ use hearth_api::commands::{config_print, export, import, migrate, serve};
 use hearth_api::open_store::open_store;
 use hearth_api::settings::{self, Loaded, Settings, Sources};
 use hearth_api::telemetry;
-use hearth_domain::Department;
+use hearth_domain::ports::StoreError;
+use hearth_domain::{ConversationKey, Department};
 use indicatif::{ProgressBar, ProgressStyle};
 
 #[cfg(feature = "jemalloc")]
@@ -71,9 +72,7 @@ fn run(command: Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
                 command: ConfigCommand::Print,
             } => Ok(ExitCode::SUCCESS),
             Command::Import { file } => import_from(settings, &file).await,
-            Command::Export { department, file } => export_to(settings, department.as_ref(), &file)
-                .await
-                .map(|()| ExitCode::SUCCESS),
+            Command::Export { department, file } => export_to(settings, department.as_ref(), &file).await,
         }
     })
 }
@@ -123,15 +122,29 @@ async fn export_to(
     settings: &Settings,
     department: Option<&Department>,
     file: &Stream,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<ExitCode> {
     let store = open_store(settings).await?;
+    let mut report = |key: &ConversationKey, error: &StoreError| {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        eprintln!("session {key}: {}", cause.unwrap_or_else(|| error.to_string()));
+    };
     let exported = match file {
-        Stream::Standard => export::run(&store, department, &mut BufWriter::new(io::stdout().lock())).await?,
+        Stream::Standard => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            export::run(&store, department, &mut out, &mut report).await?
+        }
         Stream::File(path) => {
             let file = File::create(path).with_context(|| format!("failed to create {}", path.display()))?;
-            export::run(&store, department, &mut BufWriter::new(file)).await?
+            export::run(&store, department, &mut BufWriter::new(file), &mut report).await?
         }
     };
-    eprintln!("exported {exported} sessions");
-    Ok(())
+    eprintln!(
+        "exported {} sessions; {} could not be read",
+        exported.written, exported.failed
+    );
+    Ok(if exported.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

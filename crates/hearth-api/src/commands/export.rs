@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use anyhow::Context;
-use hearth_domain::Department;
-use hearth_domain::ports::{HistoryStore, PageFrom, SessionIndex};
+use hearth_domain::ports::{HistoryStore, PageFrom, SessionIndex, StoreError};
+use hearth_domain::{ConversationKey, Department, Message};
 
 use crate::dialogue::Dialogue;
 
@@ -14,7 +14,17 @@ const KEYS: u16 = 1_000;
 /// Messages that are read at a time.
 const PAGE_MESSAGES: u16 = 1_000;
 
-/// Writes all sessions, or those of one department, in the order of their keys; returns how many.
+/// What an export did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Exported {
+    /// Sessions that were written.
+    pub written: usize,
+    /// Sessions that the store cannot read; each was reported.
+    pub failed: usize,
+}
+
+/// Writes all sessions, or those of one department, in the order of their keys, and tells `report` of every one that the store cannot
+/// read for what its rows hold.
 ///
 /// # Errors
 ///
@@ -23,8 +33,9 @@ pub async fn run(
     store: &(impl HistoryStore + SessionIndex),
     department: Option<&Department>,
     out: &mut impl Write,
-) -> anyhow::Result<usize> {
-    let mut exported = 0;
+    report: &mut dyn FnMut(&ConversationKey, &StoreError),
+) -> anyhow::Result<Exported> {
+    let mut exported = Exported::default();
     let mut after = None;
     loop {
         let keys = store
@@ -32,23 +43,19 @@ pub async fn run(
             .await
             .context("failed to list the sessions")?;
         for key in &keys {
-            let mut messages = Vec::new();
-            let mut from = PageFrom::Oldest;
-            loop {
-                let page = store
-                    .page(key, from, PAGE_MESSAGES)
-                    .await
-                    .context("failed to read a session")?;
-                messages.extend(page.messages);
-                match messages.last() {
-                    Some(last) if page.more => from = PageFrom::After(last.id),
-                    Some(_) | None => break,
+            match all_messages(store, key).await {
+                Ok(messages) => {
+                    let mut line = serde_json::to_vec(&Dialogue::of(key, messages))?;
+                    line.push(b'\n');
+                    out.write_all(&line).context("failed to write")?;
+                    exported.written += 1;
                 }
+                Err(error @ StoreError::Failed(_)) => {
+                    report(key, &error);
+                    exported.failed += 1;
+                }
+                Err(error) => return Err(error).context("failed to read a session"),
             }
-            let mut line = serde_json::to_vec(&Dialogue::of(key, messages))?;
-            line.push(b'\n');
-            out.write_all(&line).context("failed to write")?;
-            exported += 1;
         }
         match keys.last() {
             Some(last) => after = Some(last.clone()),
@@ -57,4 +64,17 @@ pub async fn run(
     }
     out.flush().context("failed to write")?;
     Ok(exported)
+}
+
+async fn all_messages(store: &impl HistoryStore, key: &ConversationKey) -> Result<Vec<Message>, StoreError> {
+    let mut messages = Vec::new();
+    let mut from = PageFrom::Oldest;
+    loop {
+        let page = store.page(key, from, PAGE_MESSAGES).await?;
+        messages.extend(page.messages);
+        match messages.last() {
+            Some(last) if page.more => from = PageFrom::After(last.id),
+            Some(_) | None => return Ok(messages),
+        }
+    }
 }
