@@ -92,6 +92,13 @@ async fn wrong_bodies_are_told_apart(backend: Backend) {
     .await;
     refused(&server, "[".repeat(100_000).into_bytes(), 400, "malformed_json").await;
 
+    for twice in [
+        r#"{"department":"d","department":"e","user":"u","chatquery":"q"}"#,
+        r#"{"user":{"a":1,"a":2}}"#,
+    ] {
+        let problem = refused(&server, twice.into(), 400, "malformed_json").await;
+        assert!(problem["detail"].as_str().unwrap().contains("twice"), "{problem}");
+    }
     refused(&server, chat(json!({"chatQuery": "Hello"})), 400, "unknown_field").await;
     refused(&server, chat(json!({"": 1})), 400, "unknown_field").await;
 
@@ -286,6 +293,17 @@ async fn wrong_paths_and_methods_are_told_apart(backend: Backend) {
             status == StatusCode::METHOD_NOT_ALLOWED,
             "{path}"
         );
+    }
+    let many = server
+        .request(Method::GET, "/chatbot/v1/sessions/warm-up")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(many.headers()["allow"], "POST, DELETE");
+    for path in ["/chatbot/health", "/chatbot/health/ready"] {
+        let head = server.request(Method::HEAD, path).send().await.unwrap();
+        assert_eq!(head.status(), StatusCode::OK);
+        assert!(head.bytes().await.unwrap().is_empty());
     }
     let response = server.request(Method::GET, CHAT).send().await.unwrap();
     assert_eq!(response.headers()["allow"], "POST");

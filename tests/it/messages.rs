@@ -122,6 +122,7 @@ async fn pages_go_back_to_the_beginning(backend: Backend) {
     while !before.is_null() {
         let page = server.get(&format!("{path}&before={before}&limit=4")).await;
         assert_eq!(page["source"], "store");
+        assert_eq!(page["truncated"], !page["before"].is_null());
         let messages = page["messages"].as_array().unwrap();
         older.splice(
             0..0,

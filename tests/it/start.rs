@@ -79,6 +79,13 @@ async fn a_taken_port_and_a_taken_file_are_refused() {
     let backend = Backend::sqlite().await;
     let _server = Server::start(&backend.url()).await;
     refused(&mut hearth(folder.path(), &backend.url()), 1, &["hearth.db"]);
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(backend.url().trim_start_matches("sqlite:"), &link).unwrap();
+    refused(
+        &mut hearth(folder.path(), &format!("sqlite:{}", link.display())),
+        1,
+        &["hearth.db"],
+    );
 }
 
 #[test]

@@ -50,6 +50,9 @@ pub enum DialogueError {
         /// The rule that it breaks.
         rule: Invalid,
     },
+    /// It is something else than an object.
+    #[error("is not a JSON object")]
+    NotAnObject,
     /// It has no messages.
     #[error("has no messages")]
     Empty,
@@ -62,6 +65,9 @@ impl Dialogue {
     ///
     /// [`DialogueError`].
     pub fn parse(line: &[u8]) -> Result<Self, DialogueError> {
+        if !line.trim_ascii_start().starts_with(b"{") {
+            return Err(DialogueError::NotAnObject);
+        }
         let dialogue: Self = serde_json::from_slice(line)?;
         if dialogue.messages.is_empty() {
             Err(DialogueError::Empty)
@@ -215,6 +221,7 @@ mod tests {
             );
         };
         check("{", "EOF");
+        check(r#"["d","u","s",[["user","a"]]]"#, "object");
         check(
             r#"{"department":"d","user":"u","chatsession_id":"s","messages":[]}"#,
             "no messages",

@@ -5,6 +5,7 @@ mod fields;
 mod json_object;
 mod query;
 mod read;
+mod unambiguous;
 
 pub use conversation::Conversation;
 pub use fields::Fields;

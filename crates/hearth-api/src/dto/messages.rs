@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hearth_cache::Reading;
-use hearth_domain::ports::{Page, PageFrom};
+use hearth_domain::ports::Page;
 use hearth_domain::{ConversationKey, History, Message, MessageId, Role, json};
 
 /// Bytes that the head and the tail need beyond the ids.
@@ -36,7 +36,7 @@ pub fn history_body(key: &ConversationKey, reading: &Reading) -> Bytes {
 
 /// A page of a session's messages as a body, read from the store.
 #[must_use]
-pub fn page_body(key: &ConversationKey, from: PageFrom, page: &Page) -> Bytes {
+pub fn page_body(key: &ConversationKey, page: &Page) -> Bytes {
     let contents: usize = page.messages.iter().map(|message| message.content.len()).sum();
     let mut body = Vec::with_capacity(
         FRAME_BYTES + ids_bytes(key) + contents + page.messages.len() * json::MESSAGE_OVERHEAD_BYTES,
@@ -53,7 +53,7 @@ pub fn page_body(key: &ConversationKey, from: PageFrom, page: &Page) -> Bytes {
         "responses",
         i64::try_from(responses).unwrap_or(i64::MAX),
     );
-    write_truncated(&mut body, page.more || from != PageFrom::Newest);
+    write_truncated(&mut body, page.more);
     body.extend_from_slice(b",\"source\":\"store\",\"messages\":[");
     for (index, message) in page.messages.iter().enumerate() {
         if index > 0 {

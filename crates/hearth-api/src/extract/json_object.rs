@@ -2,20 +2,26 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpRequest, web};
 use bytes::BytesMut;
 use futures_util::StreamExt;
+use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
+use super::unambiguous::Unambiguous;
 use crate::error::{Code, Problem};
 use crate::state::State;
 
 /// Bytes of a body over the limit that are read and thrown away, so that the caller gets to read the answer.
 const DISCARDED_BYTES_MAX: usize = 16 << 20;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A JSON object that a caller sent.
 #[derive(Debug)]
@@ -44,26 +50,21 @@ impl FromRequest for JsonObject {
                 .app_data::<web::Data<State>>()
                 .map_or(0, |state| state.body_bytes_max);
             let payload = payload.map_err(|_| malformed())?;
-            let body = read(&request, payload, limit).await?;
+            let body = tokio::time::timeout(BODY_TIMEOUT, read(&request, payload, limit))
+                .await
+                .map_err(|_elapsed| too_slow())??;
             if !is_json(&request) {
                 return Err(Problem::new(
                     Code::UnsupportedMediaType,
                     "the body must be declared as Content-Type: application/json",
                 ));
             }
-            match serde_json::from_slice(&body) {
+            match serde_json::from_slice::<Unambiguous>(&body).map(|Unambiguous(value)| value) {
                 Ok(Value::Object(members)) => Ok(Self(members)),
                 Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
                     Err(malformed())
                 }
-                Err(error) => Err(Problem::new(
-                    Code::MalformedJson,
-                    format!(
-                        "the body is not JSON: line {}, column {}",
-                        error.line(),
-                        error.column()
-                    ),
-                )),
+                Err(error) => Err(Problem::new(Code::MalformedJson, explained(&error))),
             }
         })
     }
@@ -74,6 +75,9 @@ async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize) ->
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|declared: usize| declared > limit.saturating_add(DISCARDED_BYTES_MAX)) {
+        return Err(too_large(limit));
+    }
     let mut body = BytesMut::with_capacity(declared.unwrap_or(0).min(limit));
     let mut discarded = 0;
     while let Some(chunk) = payload.next().await {
@@ -88,12 +92,22 @@ async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize) ->
         }
     }
     if discarded > 0 {
-        return Err(Problem::new(
-            Code::BodyTooLarge,
-            format!("the body must be at most {limit} bytes"),
-        ));
+        return Err(too_large(limit));
     }
     Ok(body)
+}
+
+/// Where the body is no JSON, or which rule it breaks; the library's own words may quote the body.
+fn explained(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Data => "names a field twice",
+        Category::Io | Category::Syntax | Category::Eof => "is not JSON",
+    };
+    format!(
+        "the body {what}: line {}, column {}",
+        error.line(),
+        error.column()
+    )
 }
 
 fn is_json(request: &HttpRequest) -> bool {
@@ -105,6 +119,18 @@ fn is_json(request: &HttpRequest) -> bool {
         .and_then(|declared| declared.split(';').next())
         .map(str::trim);
     essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(
+        Code::BodyTooLarge,
+        format!("the body must be at most {limit} bytes"),
+    )
+}
+
+fn too_slow() -> Problem {
+    let detail = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+    Problem::new(Code::MalformedJson, detail)
 }
 
 fn malformed() -> Problem {

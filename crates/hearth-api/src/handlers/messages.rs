@@ -59,7 +59,7 @@ async fn page(
     let page = state.store().page(&conversation.key, from, limit).await?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
-        .body(page_body(&conversation.key, from, &page)))
+        .body(page_body(&conversation.key, &page)))
 }
 
 /// A strong validator of the messages: RFC 9110, section 8.8.3.
