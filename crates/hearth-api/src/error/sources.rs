@@ -9,14 +9,15 @@ use super::problem::{Outcome, Problem};
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        store_unavailable(&error)
+        store_unavailable(&error, &error)
     }
 }
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match &error {
-            ReadError::Store(_) | ReadError::TimedOut => store_unavailable(&error),
+            ReadError::Store(cause) => store_unavailable(&error, cause),
+            ReadError::TimedOut => store_unavailable(&error, &StoreError::TimedOut),
             ReadError::Overloaded => {
                 Self::new(Code::Overloaded, "too many sessions wait to be loaded; try again")
             }
@@ -75,8 +76,12 @@ impl From<ChatError> for Problem {
     }
 }
 
-fn store_unavailable(error: &dyn std::error::Error) -> Problem {
-    Problem::new(Code::StoreUnavailable, "the store cannot be asked now; try again").caused_by(error)
+fn store_unavailable(error: &dyn std::error::Error, cause: &StoreError) -> Problem {
+    let detail = match cause {
+        StoreError::Unavailable(_) | StoreError::TimedOut => "the store cannot be asked now; try again",
+        StoreError::Failed(_) => "the store has something here that cannot be served; the log names it",
+    };
+    Problem::new(Code::StoreUnavailable, detail).caused_by(error)
 }
 
 fn stopping() -> Problem {
