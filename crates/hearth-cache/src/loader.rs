@@ -55,15 +55,8 @@ impl<S: HistoryStore> Loader<S> {
 
     async fn work(self: Arc<Self>, queue: Arc<Mutex<mpsc::Receiver<ConversationKey>>>) {
         loop {
-            let mut keys = Vec::new();
-            // Workers take turns at waiting; the one that has its batch lets the next one wait.
-            if queue
-                .lock()
-                .await
-                .recv_many(&mut keys, self.config.load_batch_max.max(1))
-                .await
-                == 0
-            {
+            let keys = self.gather(&mut *queue.lock().await).await;
+            if keys.is_empty() {
                 return;
             }
             let mut batch = Batch {
@@ -75,6 +68,24 @@ impl<S: HistoryStore> Loader<S> {
                 batch.land(results, self.clock.now());
             }
         }
+    }
+
+    /// Waits for a session, and takes whatever else has gathered; nothing where nobody can put one in any more.
+    ///
+    /// The readers whom the last call has just answered are about to ask for their next sessions: they are let go first, so that they travel
+    /// together again and not one by one.
+    async fn gather(&self, queue: &mut mpsc::Receiver<ConversationKey>) -> Vec<ConversationKey> {
+        let batch_max = self.config.load_batch_max.max(1);
+        let mut keys = Vec::new();
+        if queue.recv_many(&mut keys, batch_max).await > 0 {
+            tokio::task::yield_now().await;
+            while keys.len() < batch_max
+                && let Ok(key) = queue.try_recv()
+            {
+                keys.push(key);
+            }
+        }
+        keys
     }
 
     /// Asks the store for a batch; where it fails for what one session holds, for each one alone.
