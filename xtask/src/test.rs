@@ -36,7 +36,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     )?;
     drop(cluster);
     progress("stopped PostgreSQL");
-    Ok(ended.code())
+    if !ended.is_success() || !arguments.is_empty() {
+        return Ok(ended.code());
+    }
+    // The model checker takes the place of the cache's locks, so its tests are a build of their own.
+    progress("the interleavings of the cache, under a model checker");
+    let checked = child::run(
+        cargo::command(&["test", "--package", "hearth-cache", "--lib"]).args(["--features", "shuttle"]),
+    )?;
+    Ok(checked.code())
 }
 
 /// Whether cargo's own arguments choose packages; `--workspace` would overrule them.
