@@ -13,13 +13,12 @@ use crate::server::{Server, json, messages_path};
 both_stores!(
     wrong_bodies_are_told_apart,
     wrong_queries_are_told_apart,
-    wrong_paths_and_methods_are_told_apart,
     wrong_turns_are_told_apart,
     a_body_that_is_too_large_is_refused_and_answered,
     every_wrong_field_is_named,
 );
 
-const CHAT: &str = "/chatbot/v1/chat";
+pub(crate) const CHAT: &str = "/chatbot/v1/chat";
 
 async fn refused(server: &Server, body: Vec<u8>, status: u16, code: &str) -> Value {
     let shown = String::from_utf8_lossy(&body[..body.len().min(120)]).into_owned();
@@ -46,14 +45,14 @@ async fn refused(server: &Server, body: Vec<u8>, status: u16, code: &str) -> Val
     problem
 }
 
-async fn nothing_was_stored(server: &Server) {
+pub(crate) async fn nothing_was_stored(server: &Server) {
     for (department, user) in [("d", "u"), ("x", "y")] {
         let path = format!("/chatbot/v1/sessions?department={department}&user={user}");
         assert_eq!(server.get(&path).await["sessions"], json!([]));
     }
 }
 
-fn chat(change: Value) -> Vec<u8> {
+pub(crate) fn chat(change: Value) -> Vec<u8> {
     let mut body = json!({"department": "d", "user": "u", "chatsession_id": "1", "chatquery": "Hello"});
     for (name, value) in change.as_object().unwrap() {
         body[name] = value.clone();
@@ -252,78 +251,6 @@ async fn wrong_queries_are_told_apart(backend: Backend) {
         let response = server.request(Method::GET, &path).send().await.unwrap();
         let problem = json(response, StatusCode::from_u16(status).unwrap()).await;
         assert_eq!(problem["code"], code, "{path}");
-    }
-    nothing_was_stored(&server).await;
-}
-
-async fn wrong_paths_and_methods_are_told_apart(backend: Backend) {
-    let server = Server::start(&backend.url()).await;
-    for path in [
-        "/",
-        "/chatbot",
-        "/chatbot/v1/chat/",
-        "/chatbot/v2/chat",
-        "/chatbot/v1/sessions/1",
-        "/chatbot/v1/sessions//messages",
-    ] {
-        let method = if path.ends_with("/1") {
-            Method::GET
-        } else {
-            Method::PUT
-        };
-        let status = if path.ends_with("/1") {
-            StatusCode::METHOD_NOT_ALLOWED
-        } else {
-            StatusCode::NOT_FOUND
-        };
-        let response = server.request(method, path).send().await.unwrap();
-        let allow = response
-            .headers()
-            .get("allow")
-            .map(|allow| allow.to_str().unwrap().to_owned());
-        let problem = json(response, status).await;
-        let expected = if status == StatusCode::NOT_FOUND {
-            "not_found"
-        } else {
-            "method_not_allowed"
-        };
-        assert_eq!(problem["code"], expected, "{path}");
-        assert_eq!(
-            allow.is_some(),
-            status == StatusCode::METHOD_NOT_ALLOWED,
-            "{path}"
-        );
-    }
-    let many = server
-        .request(Method::GET, "/chatbot/v1/sessions/warm-up")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(many.headers()["allow"], "POST, DELETE");
-    for path in ["/chatbot/health", "/chatbot/health/ready"] {
-        let head = server.request(Method::HEAD, path).send().await.unwrap();
-        assert_eq!(head.status(), StatusCode::OK);
-        assert!(head.bytes().await.unwrap().is_empty());
-    }
-    let response = server.request(Method::GET, CHAT).send().await.unwrap();
-    assert_eq!(response.headers()["allow"], "POST");
-    assert_eq!(
-        json(response, StatusCode::METHOD_NOT_ALLOWED).await["code"],
-        "method_not_allowed"
-    );
-
-    for declared in [
-        None,
-        Some("text/plain"),
-        Some("application/x-www-form-urlencoded"),
-    ] {
-        let request = server.request(Method::POST, CHAT).body(chat(json!({})));
-        let request = match declared {
-            Some(declared) => request.header("Content-Type", declared),
-            None => request,
-        };
-        let problem = json(request.send().await.unwrap(), StatusCode::UNSUPPORTED_MEDIA_TYPE).await;
-        assert_eq!(problem["code"], "unsupported_media_type", "{declared:?}");
     }
     nothing_was_stored(&server).await;
 }

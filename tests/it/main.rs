@@ -21,6 +21,7 @@ mod isolation;
 mod messages;
 mod outage;
 mod restart;
+mod routing;
 mod sessions;
 mod start;
 mod statements;
