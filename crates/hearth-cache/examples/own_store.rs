@@ -136,6 +136,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             NewMessage::new(Role::Assistant, "Seven minutes.")?,
         ])?,
         if_version: None,
+        read_version: None,
+        completes: None,
     };
     let committed = cache.append(append).await?;
     println!("committed version {}", committed.version);

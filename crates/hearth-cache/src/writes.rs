@@ -40,6 +40,10 @@ impl<S: HistoryStore> Shared<S> {
             Err(AppendError::Unknown(_)) => self.slots.invalidate(&append.key),
             // The store is ahead of what the caller read here: the next read must not give the same old version again.
             Err(AppendError::VersionConflict { current }) => self.slots.heard_of(&append.key, *current),
+            // What is held, or on its way, is what was erased; only the store knows what came after.
+            Err(AppendError::Erased) => self.slots.forget(&append.key),
+            // The request was answered elsewhere, maybe with a turn that is not here yet.
+            Err(AppendError::ClaimLost) => self.slots.invalidate(&append.key),
             Err(AppendError::NotCommitted(_) | AppendError::Overloaded) => {}
         }
         outcome

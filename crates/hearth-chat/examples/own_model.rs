@@ -7,28 +7,32 @@ use std::time::Duration;
 
 use hearth_cache::{Cache, CacheConfig, Spawner};
 use hearth_chat::{Chat, ChatRequest};
-use hearth_domain::ports::{Answer, ChatModel, ModelError, Prompt, SystemClock};
-use hearth_domain::{Department, MemoryStore, NewMessage, Role, SessionId, UserId};
+use hearth_domain::ports::{Answer, ChatModel, Deltas, ModelError, Prompt, SystemClock};
+use hearth_domain::{Department, MemoryStore, NewMessage, Role, SessionId, Status, UserId};
 
 /// Repeats what was said first.
 struct Parrot;
 
 impl ChatModel for Parrot {
-    fn name(&self) -> &'static str {
+    fn name(&self, _department: &Department) -> &'static str {
         "parrot"
     }
 
-    fn answer(
-        &self,
+    fn answer<'a>(
+        &'a self,
         prompt: Prompt,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer, ModelError>> + Send + '_>> {
+        _deltas: &'a mut dyn Deltas,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, ModelError>> + Send + 'a>> {
         let first = prompt
-            .history
             .messages()
             .next()
             .map(|message| message.content.into_owned());
         let text = first.unwrap_or_else(|| "You have not said anything before.".to_owned());
-        Box::pin(ready(Ok(Answer { text, usage: None })))
+        Box::pin(ready(Ok(Answer {
+            text,
+            status: Status::Complete,
+            usage: None,
+        })))
     }
 }
 

@@ -24,7 +24,13 @@ impl StoreGate {
     /// Learns from a commit.
     pub(crate) fn learn(&self, outcome: &Result<Committed, AppendError>) {
         let away = match outcome {
-            Ok(_) | Err(AppendError::VersionConflict { .. } | AppendError::Overloaded) => false,
+            Ok(_)
+            | Err(
+                AppendError::VersionConflict { .. }
+                | AppendError::Erased
+                | AppendError::ClaimLost
+                | AppendError::Overloaded,
+            ) => false,
             Err(AppendError::NotCommitted(error) | AppendError::Unknown(error)) => match error {
                 StoreError::Unavailable(_) | StoreError::TimedOut => true,
                 StoreError::Failed(_) => false,

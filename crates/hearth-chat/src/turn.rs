@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use hearth_cache::{ReadError, Reading, Source};
-use hearth_domain::ports::{Answer, AppendError, HistoryStore, ModelError, StoreError, Usage};
+use hearth_domain::ports::{Answer, AppendError, Deltas, HistoryStore, ModelError, StoreError, Usage};
 use hearth_domain::{
     Append, Committed, ConversationKey, Department, NewMessage, Role, SessionId, Turn, TurnId, UserId,
     Version,
@@ -84,13 +84,13 @@ impl<S: HistoryStore> Room<S> {
     pub(crate) async fn run(&self, request: ChatRequest) -> Result<ChatAnswer, ChatError> {
         let mut timings = Timings::default();
         if !request.history {
-            let answer = self.ask(None, &request.query, &mut timings).await?;
+            let answer = self.ask(None, &request, &mut timings).await?;
             return Ok(self.unkept(request, answer, timings));
         }
         let began = self.clock.now();
         let (key, reading) = self.read(&request).await?;
         timings.history = self.clock.now().saturating_sub(began);
-        let answer = self.ask(Some(&reading), &request.query, &mut timings).await?;
+        let answer = self.ask(Some(&reading), &request, &mut timings).await?;
         let append = self.append(key, request, &answer, &reading)?;
         let began = self.clock.now();
         let committed = self.commit(append.clone()).await?;
@@ -139,12 +139,16 @@ impl<S: HistoryStore> Room<S> {
     async fn ask(
         &self,
         reading: Option<&Reading>,
-        query: &NewMessage,
+        request: &ChatRequest,
         timings: &mut Timings,
     ) -> Result<Answer, ChatError> {
-        let prompt = prompt(reading.map(Reading::history), query.content());
+        let prompt = prompt(
+            &request.department,
+            reading.map(Reading::history),
+            request.query.content(),
+        );
         let began = self.clock.now();
-        let answer = tokio::time::timeout(self.turn_timeout, self.model.answer(prompt)).await;
+        let answer = tokio::time::timeout(self.turn_timeout, self.model.answer(prompt, &mut Unheard)).await;
         timings.model = self.clock.now().saturating_sub(began);
         answer
             .unwrap_or(Err(ModelError::TimedOut))
@@ -159,7 +163,7 @@ impl<S: HistoryStore> Room<S> {
         reading: &Reading,
     ) -> Result<Append, ChatError> {
         let unusable = |error| ChatError::Model(ModelError::Failed(Box::new(error)));
-        let mut metadata = json!({ "model": self.model.name() });
+        let mut metadata = json!({ "model": self.model.name(&request.department) });
         if let (Some(usage), Some(metadata)) = (answer.usage, metadata.as_object_mut()) {
             metadata.insert("usage".into(), json!(usage));
         }
@@ -175,6 +179,8 @@ impl<S: HistoryStore> Room<S> {
             key,
             turn,
             if_version,
+            read_version: Some(reading.history().version()),
+            completes: None,
         })
     }
 
@@ -197,7 +203,7 @@ impl<S: HistoryStore> Room<S> {
             key: append.key.clone(),
             turn: append.turn.id(),
             response: answer.text,
-            model: self.model.name().to_owned(),
+            model: self.model.name(&append.key.department).to_owned(),
             version: Some(committed.version),
             history: Some(HistoryUse {
                 source: reading.source(),
@@ -215,11 +221,12 @@ impl<S: HistoryStore> Room<S> {
 
     fn unkept(&self, request: ChatRequest, answer: Answer, timings: Timings) -> ChatAnswer {
         let session = request.session.unwrap_or_else(SessionId::generate);
+        let model = self.model.name(&request.department).to_owned();
         ChatAnswer {
             key: ConversationKey::new(request.department, request.user, session),
             turn: TurnId::generate(),
             response: answer.text,
-            model: self.model.name().to_owned(),
+            model,
             version: None,
             history: None,
             usage: answer.usage,
@@ -227,6 +234,13 @@ impl<S: HistoryStore> Room<S> {
             timings,
         }
     }
+}
+
+/// Where nobody wants the text piece by piece.
+struct Unheard;
+
+impl Deltas for Unheard {
+    fn delta(&mut self, _text: &str) {}
 }
 
 /// A history older than `if_version` is a conflict; one older than `min_version` alone is not fresh enough.

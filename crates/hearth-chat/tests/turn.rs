@@ -10,9 +10,9 @@ use std::time::Duration;
 use hearth_cache::{Cache, CacheConfig, Source, Spawner};
 use hearth_chat::{Chat, ChatAnswer, ChatError, ChatRequest};
 use hearth_domain::ports::{
-    Answer, AppendError, ChatModel, HistoryStore, ModelError, Prompt, SystemClock, Usage,
+    Answer, AppendError, ChatModel, Deltas, HistoryStore, ModelError, Prompt, SystemClock, Usage,
 };
-use hearth_domain::{History, MemoryStore, NewMessage, Role, Version, WindowLimits};
+use hearth_domain::{Department, History, MemoryStore, NewMessage, Role, Status, Version, WindowLimits};
 use hearth_testkit::build;
 use hearth_testkit::faulty_store::{Call, FaultyStore, Point};
 use tokio::runtime::Handle;
@@ -37,14 +37,15 @@ enum Mood {
 }
 
 impl ChatModel for Counting {
-    fn name(&self) -> &'static str {
+    fn name(&self, _department: &Department) -> &'static str {
         "counting"
     }
 
-    fn answer(
-        &self,
+    fn answer<'a>(
+        &'a self,
         prompt: Prompt,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer, ModelError>> + Send + '_>> {
+        _deltas: &'a mut dyn Deltas,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, ModelError>> + Send + 'a>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
             let text = match self.mood {
@@ -56,6 +57,7 @@ impl ChatModel for Counting {
             };
             Ok(Answer {
                 text,
+                status: Status::Complete,
                 usage: Some(Usage {
                     prompt_tokens: 3,
                     completion_tokens: 1,

@@ -26,6 +26,15 @@ pub enum Invalid {
     /// A version is outside the range of the store.
     #[error("must be an integer from 0 to 9223372036854775807")]
     Version,
+    /// An `Idempotency-Key` is empty, too long, or not visible ASCII.
+    #[error("must be 1 to 255 visible ASCII characters")]
+    IdempotencyKey,
+    /// The id of an API key is not what Hearth made.
+    #[error("must be 16 lower-case hexadecimal digits")]
+    KeyId,
+    /// A scope is not one of the three.
+    #[error("must be one of read, chat, admin")]
+    Scope,
     /// The limits of a window are zero or too large.
     #[error("must be 1 to 1000 responses and 1 to 8000 messages")]
     WindowLimits,

@@ -35,3 +35,9 @@ pub const SESSION_LIST_DEFAULT: u16 = 50;
 
 /// Sessions that one warm-up call may name, or ask for as the most recent ones, at most.
 pub const WARM_UP_SESSIONS_MAX: u16 = 1_000;
+
+/// Characters in an `Idempotency-Key`, at most.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+
+/// Characters in the public part of an API key, exactly.
+pub const KEY_ID_CHARS: usize = 16;

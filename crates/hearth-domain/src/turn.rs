@@ -6,6 +6,7 @@ use crate::ids::{ConversationKey, MessageId, TurnId, Version};
 use crate::invalid::Invalid;
 use crate::limits::TURN_MESSAGES_MAX;
 use crate::message::{MessageView, NewMessage};
+use crate::request::Completion;
 
 /// The messages that one exchange adds: 1 to 16 of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +53,24 @@ pub struct Append {
     pub turn: Turn,
     /// Commit only onto exactly this version.
     pub if_version: Option<Version>,
+    /// The version that the turn answers: what was erased since must not come back with it.
+    pub read_version: Option<Version>,
+    /// The request that the turn completes, where it came with a key.
+    pub completes: Option<Completion>,
+}
+
+impl Append {
+    /// A turn that is committed whatever the session's version, and completes no request.
+    #[must_use]
+    pub const fn new(key: ConversationKey, turn: Turn) -> Self {
+        Self {
+            key,
+            turn,
+            if_version: None,
+            read_version: None,
+            completes: None,
+        }
+    }
 }
 
 /// What a store says of a turn that is committed for good.

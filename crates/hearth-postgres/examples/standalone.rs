@@ -26,6 +26,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         key: key.clone(),
         turn: Turn::new(messages)?,
         if_version: None,
+        read_version: None,
+        completes: None,
     };
     for outcome in store.append(&[append]).await {
         println!("committed as version {}", outcome?.version);

@@ -41,9 +41,5 @@ pub fn exchange(query: &str, response: &str) -> Turn {
 /// A turn on its way to a session, onto whatever version it has.
 #[must_use]
 pub fn append(key: &ConversationKey, turn: Turn) -> Append {
-    Append {
-        key: key.clone(),
-        turn,
-        if_version: None,
-    }
+    Append::new(key.clone(), turn)
 }

@@ -134,6 +134,8 @@ async fn store_batch(
                         key: line.key.clone(),
                         turn,
                         if_version: None,
+                        read_version: None,
+                        completes: None,
                     });
                 }
             }

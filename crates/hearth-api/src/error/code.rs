@@ -11,6 +11,14 @@ pub enum Code {
     UnknownField,
     /// A query parameter is missing or cannot be read.
     MalformedQuery,
+    /// The request names no API key.
+    MissingKey,
+    /// The API key is unknown, wrong or revoked.
+    InvalidKey,
+    /// The API key is not for this department.
+    ForbiddenDepartment,
+    /// The API key is not for this call.
+    MissingScope,
     /// There is nothing at this path.
     NotFound,
     /// The path does not take this method.
@@ -19,10 +27,20 @@ pub enum Code {
     UnsupportedMediaType,
     /// The session is at another version than the caller expected.
     VersionConflict,
+    /// Another turn of the session is under way, or too many wait.
+    SessionBusy,
+    /// The session was erased since.
+    SessionErased,
+    /// The turn runs on another replica.
+    TurnElsewhere,
     /// The body is larger than the server takes.
     BodyTooLarge,
     /// A field is missing, of the wrong type, or out of bounds.
     InvalidField,
+    /// The key was used before, for another request.
+    IdempotencyKeyReused,
+    /// The caller asks more often than it may.
+    RateLimited,
     /// Too much is under way or waits.
     Overloaded,
     /// The model gave no answer.
@@ -66,7 +84,9 @@ impl Code {
     #[must_use]
     pub const fn retry_after_seconds(self) -> Option<u32> {
         match self {
-            Self::Overloaded
+            Self::RateLimited
+            | Self::Overloaded
+            | Self::SessionBusy
             | Self::StoreUnavailable
             | Self::Starting
             | Self::ShuttingDown
@@ -75,10 +95,17 @@ impl Code {
             Self::MalformedJson
             | Self::UnknownField
             | Self::MalformedQuery
+            | Self::MissingKey
+            | Self::InvalidKey
+            | Self::ForbiddenDepartment
+            | Self::MissingScope
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::UnsupportedMediaType
             | Self::VersionConflict
+            | Self::SessionErased
+            | Self::TurnElsewhere
+            | Self::IdempotencyKeyReused
             | Self::BodyTooLarge
             | Self::InvalidField
             | Self::ModelFailed
@@ -92,6 +119,14 @@ impl Code {
             Self::MalformedJson => (StatusCode::BAD_REQUEST, "malformed_json", "Malformed JSON"),
             Self::UnknownField => (StatusCode::BAD_REQUEST, "unknown_field", "Unknown field"),
             Self::MalformedQuery => (StatusCode::BAD_REQUEST, "malformed_query", "Malformed query"),
+            Self::MissingKey => (StatusCode::UNAUTHORIZED, "missing_key", "Missing API key"),
+            Self::InvalidKey => (StatusCode::UNAUTHORIZED, "invalid_key", "Invalid API key"),
+            Self::ForbiddenDepartment => (
+                StatusCode::FORBIDDEN,
+                "forbidden_department",
+                "Forbidden department",
+            ),
+            Self::MissingScope => (StatusCode::FORBIDDEN, "missing_scope", "Missing scope"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not found"),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -104,8 +139,17 @@ impl Code {
                 "Unsupported media type",
             ),
             Self::VersionConflict => (StatusCode::CONFLICT, "version_conflict", "Version conflict"),
+            Self::SessionBusy => (StatusCode::CONFLICT, "session_busy", "Session busy"),
+            Self::SessionErased => (StatusCode::CONFLICT, "session_erased", "Session erased"),
+            Self::TurnElsewhere => (StatusCode::CONFLICT, "turn_elsewhere", "Turn elsewhere"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large"),
             Self::InvalidField => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", "Invalid field"),
+            Self::IdempotencyKeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "Idempotency key reused",
+            ),
+            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Rate limited"),
             Self::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "overloaded", "Overloaded"),
             Self::ModelFailed => (StatusCode::BAD_GATEWAY, "model_failed", "The model failed"),
             Self::ModelTimeout => (

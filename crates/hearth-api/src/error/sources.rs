@@ -42,6 +42,14 @@ impl From<AppendError> for Problem {
                 Code::VersionConflict,
                 format!("the session is at version {current}"),
             ),
+            AppendError::Erased => Self::new(
+                Code::SessionErased,
+                "the session was erased while the turn was under way; nothing was kept",
+            ),
+            AppendError::ClaimLost => Self::new(
+                Code::SessionBusy,
+                "another attempt at this request is under way; try again with the same key",
+            ),
             AppendError::NotCommitted(_) => {
                 failed(Outcome::NotCommitted, "the turn was not committed; try again")
             }
@@ -63,6 +71,16 @@ impl From<ChatError> for Problem {
             ChatError::History(error) => error.into(),
             ChatError::StoreAway(error) => error.into(),
             ChatError::Commit(error) => error.into(),
+            ChatError::Model(ref cause @ ModelError::Overloaded) => Self::new(
+                Code::Overloaded,
+                "too many requests wait for the model; it was not asked, try again",
+            )
+            .caused_by(cause),
+            ChatError::Model(ref cause @ ModelError::Unavailable { .. }) => Self::new(
+                Code::ModelFailed,
+                "the model takes no requests now; nothing was kept, try again later",
+            )
+            .caused_by(cause),
             ChatError::Model(ref cause @ ModelError::Failed(_)) => {
                 Self::new(Code::ModelFailed, "the model gave no answer; nothing was kept").caused_by(cause)
             }

@@ -25,6 +25,8 @@ pub async fn append(
         key: key.clone(),
         turn: append.turn,
         if_version: append.if_version,
+        read_version: None,
+        completes: None,
     };
     let committed = state.cache.append(append).await?;
     Ok(HttpResponse::Created().json(AppendResponse::new(&key, turn, &committed)))

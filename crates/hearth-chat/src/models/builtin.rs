@@ -3,7 +3,8 @@
 use std::future::{Future, ready};
 use std::pin::Pin;
 
-use hearth_domain::ports::{Answer, ChatModel, ModelError, Prompt};
+use hearth_domain::ports::{Answer, ChatModel, Deltas, ModelError, Prompt};
+use hearth_domain::{Department, Status};
 
 /// Characters of a query that the answer quotes.
 const QUOTED_CHARS_MAX: usize = 200;
@@ -13,14 +14,15 @@ const QUOTED_CHARS_MAX: usize = 200;
 pub struct BuiltinModel;
 
 impl ChatModel for BuiltinModel {
-    fn name(&self) -> &'static str {
+    fn name(&self, _department: &Department) -> &'static str {
         "builtin"
     }
 
-    fn answer(
-        &self,
+    fn answer<'a>(
+        &'a self,
         prompt: Prompt,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer, ModelError>> + Send + '_>> {
+        deltas: &'a mut dyn Deltas,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, ModelError>> + Send + 'a>> {
         let given = match prompt.history.responses() {
             0 => "no earlier response".to_owned(),
             1 => "1 earlier response".to_owned(),
@@ -31,7 +33,14 @@ impl ChatModel for BuiltinModel {
              It was given {given} of this conversation.",
             quoted(&prompt.query),
         );
-        Box::pin(ready(Ok(Answer { text, usage: None })))
+        if prompt.stream {
+            text.split_inclusive(' ').for_each(|word| deltas.delta(word));
+        }
+        Box::pin(ready(Ok(Answer {
+            text,
+            status: Status::Complete,
+            usage: None,
+        })))
     }
 }
 
@@ -48,12 +57,28 @@ mod tests {
 
     use super::*;
 
+    #[derive(Default)]
+    struct Pieces(String);
+
+    impl Deltas for Pieces {
+        fn delta(&mut self, text: &str) {
+            self.0.push_str(text);
+        }
+    }
+
     async fn answer(query: &str) -> String {
         let prompt = Prompt {
+            department: Department::new("sales").unwrap(),
+            system: None,
             history: History::empty(Version::ZERO),
+            skipped: 0,
             query: query.into(),
+            stream: true,
         };
-        BuiltinModel.answer(prompt).await.unwrap().text
+        let mut pieces = Pieces::default();
+        let answer = BuiltinModel.answer(prompt, &mut pieces).await.unwrap();
+        assert_eq!(answer.text, pieces.0);
+        answer.text
     }
 
     #[tokio::test]

@@ -34,7 +34,8 @@ pub trait HistoryStore: Send + Sync + 'static {
     /// Commits turns, each whole and for good or not at all, and raises its session's version by one for each.
     ///
     /// The answer has one entry a turn, in the order of `appends`; turns of one session are committed in that order. One turn's failure
-    /// is not another's. A committed turn reopens a session that was ended.
+    /// is not another's. A committed turn reopens a session that was ended. A turn whose `read_version` is at or below what an erase noted is
+    /// refused, and so is one whose request is not its owner's any more.
     fn append(&self, appends: &[Append]) -> impl Future<Output = Vec<Result<Committed, AppendError>>> + Send;
 
     /// Reads a part of a session, whatever its length: at most `limit` messages.
@@ -163,6 +164,12 @@ pub enum AppendError {
         /// The version that it has.
         current: Version,
     },
+    /// The session was erased since the turn's history was read; nothing was committed.
+    #[error("the session was erased")]
+    Erased,
+    /// The request that the turn completes is somebody else's now, or was completed before; nothing was committed.
+    #[error("the request is worked on elsewhere")]
+    ClaimLost,
     /// It is certain that nothing was committed.
     #[error("the turn was not committed")]
     NotCommitted(#[source] StoreError),

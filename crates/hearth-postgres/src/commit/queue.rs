@@ -222,6 +222,8 @@ mod tests {
                 key: ConversationKey::parse("d", "u", &word[..1]).unwrap(),
                 turn: Turn::new(vec![question]).unwrap(),
                 if_version: word.ends_with('!').then_some(Version::ZERO),
+                read_version: None,
+                completes: None,
             };
             let room = Arc::clone(&room).try_acquire_owned().unwrap();
             let (reply, _) = oneshot::channel();

@@ -75,6 +75,8 @@ async fn one_bad_turn_fails_alone() {
         key: key("a"),
         turn: Turn::new(vec![bad]).unwrap(),
         if_version: None,
+        read_version: None,
+        completes: None,
     };
     let outcomes = store
         .append(&[append("a", "one"), bad, append("b", "two"), append("a", "three")])

@@ -28,11 +28,8 @@ fn key(session: &str) -> ConversationKey {
 fn append(session: &str, question: &str) -> Append {
     let messages = [(Role::User, question), (Role::Assistant, "answer")];
     let message = |(role, content)| NewMessage::new(role, content).unwrap();
-    Append {
-        key: key(session),
-        turn: Turn::new(messages.into_iter().map(message).collect()).unwrap(),
-        if_version: None,
-    }
+    let turn = Turn::new(messages.into_iter().map(message).collect()).unwrap();
+    Append::new(key(session), turn)
 }
 
 async fn append_one(store: &impl HistoryStore, append: Append) -> Result<Committed, AppendError> {

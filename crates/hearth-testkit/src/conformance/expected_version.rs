@@ -19,7 +19,13 @@ fn outcome(result: Result<Committed, AppendError>) -> Result<u64, u64> {
     match result {
         Ok(committed) => Ok(committed.version.get()),
         Err(AppendError::VersionConflict { current }) => Err(current.get()),
-        Err(error @ (AppendError::NotCommitted(_) | AppendError::Unknown(_) | AppendError::Overloaded)) => {
+        Err(
+            error @ (AppendError::Erased
+            | AppendError::ClaimLost
+            | AppendError::NotCommitted(_)
+            | AppendError::Unknown(_)
+            | AppendError::Overloaded),
+        ) => {
             panic!("neither committed nor refused: {error:?}")
         }
     }
