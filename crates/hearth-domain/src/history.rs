@@ -154,6 +154,24 @@ impl History {
         self.etag
     }
 
+    /// Who said each message, oldest first. Reads the roles alone.
+    pub fn roles(&self) -> impl Iterator<Item = Role> {
+        self.objects().filter_map(json::read_role)
+    }
+
+    /// Bytes of the contents as JSON strings from the message at `index` on, never too few and at most 50 a message too many; zero past
+    /// the end. Costs a subtraction: the offsets are running sums since the messages were appended.
+    #[must_use]
+    pub fn content_bytes_from(&self, index: usize) -> usize {
+        let messages = self.len().saturating_sub(index);
+        if messages == 0 {
+            return 0;
+        }
+        let commas = messages - 1;
+        let json = self.json().len().saturating_sub(self.begin_of(index));
+        json.saturating_sub(messages * json::MESSAGE_BYTES_MIN + commas)
+    }
+
     /// The size of its heap block, for whoever weighs it.
     #[must_use]
     pub const fn heap_bytes(&self) -> usize {
@@ -169,10 +187,6 @@ impl History {
     fn objects(&self) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
         let json = self.json();
         (0..self.len()).filter_map(move |index| json.get(self.begin_of(index)..self.end_of(index)?))
-    }
-
-    fn roles(&self) -> impl Iterator<Item = Role> {
-        self.objects().filter_map(json::read_role)
     }
 
     fn begin_of(&self, index: usize) -> usize {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use compact_str::CompactString;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::invalid::Invalid;
@@ -154,7 +154,7 @@ impl fmt::Display for MessageId {
 }
 
 /// The id of a turn: a UUID v7 that Hearth gives it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TurnId(pub Uuid);
 

@@ -20,6 +20,10 @@ const END_INCOMPLETE: &[u8] = b"\",\"status\":\"incomplete\"}";
 /// Bytes of a time as [`write_time`] writes it.
 const TIME_BYTES: usize = 27;
 
+/// Bytes that every message has around its content, the content's quotes included: those of the shortest id and role.
+pub const MESSAGE_BYTES_MIN: usize =
+    ID.len() + 1 + ROLE.len() + 4 + CONTENT.len() + 2 + CREATED_AT.len() + TIME_BYTES + END.len();
+
 /// Bytes that a message needs beyond its content in a history, for all but the longest ids: what buffers reserve.
 pub const MESSAGE_OVERHEAD_BYTES: usize = 100;
 

@@ -41,3 +41,6 @@ pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 
 /// Characters in the public part of an API key, exactly.
 pub const KEY_ID_CHARS: usize = 16;
+
+/// API keys in a list of them, at most.
+pub const API_KEYS_LISTED_MAX: u16 = 10_000;

@@ -9,7 +9,7 @@ pub mod request_log;
 pub mod session_index;
 
 pub use change_feed::{Change, ChangeFeed, Notice, NullFeed};
-pub use chat_model::{Answer, ChatModel, Deltas, ModelError, Prompt, Usage};
+pub use chat_model::{Answer, Availability, ChatModel, Deltas, ModelError, ModelStatus, Prompt, Usage};
 pub use clock::{Clock, SystemClock};
 pub use history_store::{AppendError, HistoryStore, Lookup, Page, PageFrom, StoreError};
 pub use key_store::KeyStore;

@@ -22,13 +22,19 @@ impl Turn {
     ///
     /// [`Invalid::TurnLength`].
     pub fn new(messages: Vec<NewMessage>) -> Result<Self, Invalid> {
+        Self::with_id(TurnId::generate(), messages)
+    }
+
+    /// The same for a turn that was given its id before its messages were there.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid::TurnLength`].
+    pub fn with_id(id: TurnId, messages: Vec<NewMessage>) -> Result<Self, Invalid> {
         if messages.is_empty() || messages.len() > TURN_MESSAGES_MAX {
             return Err(Invalid::TurnLength);
         }
-        Ok(Self {
-            id: TurnId::generate(),
-            messages,
-        })
+        Ok(Self { id, messages })
     }
 
     /// The turn's id.

@@ -61,6 +61,21 @@ fn load(rows: &[Message], version: u64, limits: WindowLimits) -> History {
 
 proptest! {
     #[test]
+    fn content_bytes_are_never_too_few_nor_many_too_many(rows in any_rows(12), limits in any_limits()) {
+        let history = load(&rows, 1, limits);
+        let contents: Vec<usize> = history
+            .messages()
+            .map(|message| serde_json::to_string(&message.content).unwrap().len() - 2)
+            .collect();
+        for index in 0..=contents.len() + 1 {
+            let rest = contents.get(index..).unwrap_or_default();
+            let exact: usize = rest.iter().sum();
+            let told = history.content_bytes_from(index);
+            prop_assert!(told >= exact && told <= exact + 50 * rest.len(), "{told} for {exact} from {index}");
+        }
+    }
+
+    #[test]
     fn a_window_is_the_longest_whole_run_of_newest_rows(rows in any_rows(40), limits in any_limits()) {
         let history = load(&rows, 1, limits);
         let kept: Vec<MessageView<'_>> = history.messages().collect();

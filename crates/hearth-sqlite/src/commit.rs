@@ -1,116 +1,120 @@
-//! Committing turns: one transaction a call, whatever the number of its turns.
-//!
-//! There is one writer, so turns are committed in the order in which their calls reached it. A queue in front of the writer, to commit the
-//! turns of many callers with one flush, belongs here.
+//! Committing turns: each is a job of the writer, so that turns which arrive together share a transaction.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use diesel::{OptionalExtension, RunQueryDsl, SqliteConnection};
 use hearth_domain::ports::{AppendError, Clock, StoreError, SystemClock};
 use hearth_domain::{Append, Committed, CommittedMessage, ConversationKey, MessageId, NewMessage, Version};
 
 use crate::error::{Fault, shared};
-use crate::lane::{Lane, Undone};
 use crate::queries::{messages, sessions};
+use crate::requests;
 use crate::rows::{read_time, read_version, stored_time};
+use crate::undone::Undone;
+use crate::writer::{Room, Writer};
+
+/// Of the queue, what one call with more turns than the queue has places may take at once: this part.
+const STEPS_A_QUEUE: usize = 4;
+
+/// What a turn's row takes beside its contents, roughly.
+const ROW_BYTES: usize = 128;
 
 /// What became of one turn.
 type Outcome = Result<Committed, AppendError>;
 
-/// What became of one turn in a transaction that was committed: it is in, or its session was at another version.
-type Attempt = Result<Committed, Version>;
+/// What became of one turn in a transaction that was committed: it is in, or it was kept out.
+type Attempt = Result<Committed, Refusal>;
 
-/// Commits turns on the writer.
-pub(crate) async fn append(writer: &Arc<Lane>, within: Duration, appends: &[Append]) -> Vec<Outcome> {
-    if appends.is_empty() {
-        return Vec::new();
+/// Why a turn was kept out.
+enum Refusal {
+    Erased,
+    ClaimLost,
+    AtVersion(Version),
+}
+
+/// Has turns committed, those of one session in their order, and answers each. They are on their way when this first waits.
+pub(crate) async fn append(writer: &Arc<Writer>, appends: &[Append]) -> Vec<Outcome> {
+    if appends.len() > writer.places() {
+        return append_in_steps(writer, appends.to_vec()).await;
     }
-    match commit(writer, within, appends).await {
-        Ok(attempts) => attempts.into_iter().map(outcome).collect(),
-        // One turn's fault is not another's: each gets a transaction of its own, in the order of the call.
-        Err(Undone::Failed(fault)) if appends.len() > 1 && !fault.is_of_the_outside() => {
-            append_one_by_one(writer, within, appends).await
-        }
-        Err(undone) => {
-            let refusal = Refusal::of(undone);
-            appends.iter().map(|_| Err(refusal.for_one())).collect()
-        }
+    match writer.try_room(appends.len()) {
+        Some(room) => commit(writer, room, appends).await,
+        None => appends.iter().map(|_| Err(AppendError::Overloaded)).collect(),
     }
 }
 
-async fn append_one_by_one(writer: &Arc<Lane>, within: Duration, appends: &[Append]) -> Vec<Outcome> {
-    let mut outcomes = Vec::with_capacity(appends.len());
-    for append in appends {
-        match commit(writer, within, std::slice::from_ref(append)).await {
-            Ok(attempts) => outcomes.extend(attempts.into_iter().map(outcome)),
-            Err(undone) => outcomes.push(Err(Refusal::of(undone).for_one())),
+/// More turns than there are places: a part after the other, each when there is room.
+async fn append_in_steps(writer: &Arc<Writer>, appends: Vec<Append>) -> Vec<Outcome> {
+    let turns = appends.len();
+    let steps = writer.runtime().spawn({
+        let writer = Arc::clone(writer);
+        async move {
+            let mut outcomes = Vec::with_capacity(appends.len());
+            for part in appends.chunks(writer.places().div_ceil(STEPS_A_QUEUE)) {
+                match writer.room(part.len()).await {
+                    Ok(room) => outcomes.extend(commit(&writer, room, part).await),
+                    Err(undone) => outcomes.extend(part.iter().map(|_| Err(refused(undone.clone())))),
+                }
+            }
+            outcomes
         }
+    });
+    let ended = |_| (0..turns).map(|_| Err(refused(Fault::BrokeOff.into()))).collect();
+    steps.await.unwrap_or_else(ended)
+}
+
+/// Has turns committed in places that were taken for them.
+async fn commit(writer: &Writer, mut room: Room, appends: &[Append]) -> Vec<Outcome> {
+    let submit = |append: &Append| {
+        let append = append.clone();
+        room.submit(bytes(&append), move |connection| write(connection, &append))
+    };
+    let submitted: Vec<_> = appends.iter().map(submit).collect();
+    room.send();
+    let mut outcomes = Vec::with_capacity(submitted.len());
+    for turn in submitted {
+        let ended = writer.outcome(turn).await;
+        outcomes.push(
+            ended
+                .map_err(refused)
+                .and_then(|attempt| attempt.map_err(AppendError::from)),
+        );
     }
     outcomes
 }
 
-fn outcome(attempt: Attempt) -> Outcome {
-    attempt.map_err(|current| AppendError::VersionConflict { current })
+fn bytes(append: &Append) -> usize {
+    let messages = append.turn.messages().iter();
+    messages.map(|message| message.content().len() + ROW_BYTES).sum()
 }
 
-/// Why a transaction was not committed, for as many turns as were in it.
-enum Refusal {
-    Certain(Arc<Fault>),
-    Open(Arc<Fault>),
-    NotInTime,
-    StillRunning,
-}
-
-impl Refusal {
-    fn of(undone: Undone) -> Self {
-        match undone {
-            Undone::NotBegun => Self::NotInTime,
-            Undone::StillRunning => Self::StillRunning,
-            Undone::Failed(fault) if fault.leaves_a_commit_open() => Self::Open(Arc::new(fault)),
-            Undone::Failed(fault) => Self::Certain(Arc::new(fault)),
-        }
-    }
-
-    fn for_one(&self) -> AppendError {
-        match self {
-            Self::Certain(fault) => AppendError::NotCommitted(shared(fault)),
-            Self::Open(fault) => AppendError::Unknown(shared(fault)),
-            Self::NotInTime => AppendError::NotCommitted(StoreError::TimedOut),
-            Self::StillRunning => AppendError::Unknown(StoreError::TimedOut),
+impl From<Refusal> for AppendError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Erased => Self::Erased,
+            Refusal::ClaimLost => Self::ClaimLost,
+            Refusal::AtVersion(current) => Self::VersionConflict { current },
         }
     }
 }
 
-/// Commits turns in one transaction: all of them, but for those whose session is at another version than they ask for.
-async fn commit(writer: &Arc<Lane>, within: Duration, appends: &[Append]) -> Result<Vec<Attempt>, Undone> {
-    let appends = appends.to_vec();
-    writer
-        .run(within, move |connection| {
-            let mut written = false;
-            let committed = connection.immediate_transaction(|connection| {
-                let clock = SystemClock::default();
-                let attempts: Result<Vec<Attempt>, Fault> = appends
-                    .iter()
-                    .map(|append| write(connection, append, stored_time(clock.utc())))
-                    .collect();
-                written = attempts.is_ok();
-                attempts
-            });
-            committed.map_err(|fault| if written { fault.at_commit() } else { fault })
-        })
-        .await
+/// What is certain of a turn whose transaction has no outcome.
+fn refused(undone: Undone) -> AppendError {
+    match undone {
+        Undone::NotBegun => AppendError::NotCommitted(StoreError::TimedOut),
+        Undone::StillRunning => AppendError::Unknown(StoreError::TimedOut),
+        Undone::Failed(fault) if fault.leaves_a_commit_open() => AppendError::Unknown(shared(&fault)),
+        Undone::Failed(fault) => AppendError::NotCommitted(shared(&fault)),
+    }
 }
 
-/// Raises the session's version and adds the turn's rows, in the transaction that is open.
-fn write(connection: &mut SqliteConnection, append: &Append, now_us: i64) -> Result<Attempt, Fault> {
+/// Raises the session's version, adds the turn's rows and completes its request, in the transaction that is open.
+fn write(connection: &mut SqliteConnection, append: &Append) -> Result<Attempt, Fault> {
+    if let Some(refusal) = keep_out(connection, append)? {
+        return Ok(Err(refusal));
+    }
     let key = &append.key;
-    if let Some(expected) = append.if_version {
-        let current = current_version(connection, key)?;
-        if current != expected {
-            return Ok(Err(current));
-        }
-    }
+    let now_us = stored_time(SystemClock::default().utc());
     let raised = sessions::RaiseVersion {
         department: key.department.as_str(),
         user: key.user.as_str(),
@@ -120,12 +124,48 @@ fn write(connection: &mut SqliteConnection, append: &Append, now_us: i64) -> Res
     };
     let (version,) = raised.get_result::<(i64,)>(connection)?;
     let messages = append.turn.messages().iter();
-    Ok(Ok(Committed {
+    let committed = Committed {
         version: read_version(version)?,
         messages: messages
             .map(|message| insert(connection, key, message, now_us))
             .collect::<Result<_, _>>()?,
-    }))
+    };
+    if let Some(it) = &append.completes {
+        requests::complete(connection, &it.request, it.owner, &it.answer, Some(&committed))?;
+    }
+    Ok(Ok(committed))
+}
+
+/// What keeps a turn out, in this order: an erase that it would undo, a request that somebody else has, a version that it does not expect.
+fn keep_out(connection: &mut SqliteConnection, append: &Append) -> Result<Option<Refusal>, Fault> {
+    let (current, erased) = fence(connection, append)?;
+    if erased.is_some_and(|erased| append.read_version.is_some_and(|read| read <= erased)) {
+        return Ok(Some(Refusal::Erased));
+    }
+    if let Some(it) = &append.completes
+        && !requests::is_owned(connection, &it.request, it.owner)?
+    {
+        return Ok(Some(Refusal::ClaimLost));
+    }
+    let conflicts = append.if_version.is_some_and(|expected| expected != current);
+    Ok(conflicts.then_some(Refusal::AtVersion(current)))
+}
+
+/// The version of a turn's session, and the one up to which it is erased, where the turn asks for either.
+fn fence(connection: &mut SqliteConnection, append: &Append) -> Result<(Version, Option<Version>), Fault> {
+    if append.if_version.is_none() && append.read_version.is_none() {
+        return Ok((Version::ZERO, None));
+    }
+    let fence = sessions::Fence {
+        department: append.key.department.as_str(),
+        user: append.key.user.as_str(),
+        session: append.key.session.as_str(),
+    };
+    let row = fence.get_result::<(i64, Option<i64>)>(connection).optional()?;
+    let Some((version, erased)) = row else {
+        return Ok((Version::ZERO, None));
+    };
+    Ok((read_version(version)?, erased.map(read_version).transpose()?))
 }
 
 fn insert(
@@ -170,134 +210,4 @@ pub(crate) fn current_version(
 }
 
 #[cfg(test)]
-mod tests {
-    use diesel::connection::SimpleConnection;
-    use hearth_testkit::build::{append as turn_for, assistant, exchange, key, turn, user};
-    use serde_json::{Value, json};
-    use tokio::runtime::Handle;
-
-    use super::*;
-    use crate::config::SqliteConfig;
-    use crate::connection::Place;
-    use crate::file_lock::FileLock;
-    use crate::migrate::run_pending;
-    use crate::read;
-
-    const AMPLE: Duration = Duration::from_secs(60);
-
-    /// A writer whose connections are made worse by `spoil`, on a database that is migrated.
-    fn writer(directory: &tempfile::TempDir, spoil: &'static str) -> Arc<Lane> {
-        let config = SqliteConfig {
-            commit_timeout: Duration::from_millis(2),
-            ..SqliteConfig::new(directory.path().join("hearth.db"))
-        };
-        let place = Place::prepare(&config).unwrap();
-        let lock = Arc::new(FileLock::take(place.path()).unwrap());
-        run_pending(&mut place.open_writer().unwrap(), &place).unwrap();
-        let open = move || {
-            let mut connection = place.open_writer()?;
-            connection.batch_execute(spoil).unwrap();
-            Ok(connection)
-        };
-        Lane::new(Handle::current(), 1, Box::new(open), lock)
-    }
-
-    async fn stored_sessions(writer: &Arc<Lane>) -> usize {
-        let keys = writer.run(AMPLE, |connection| read::keys(connection, None, None, 100));
-        keys.await.unwrap().len()
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn one_bad_turn_fails_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let writer = writer(&directory, "");
-        // Deeper than SQLite takes JSON to be.
-        let deep = (0..1_200).fold(json!(1), |inner, _| Value::Array(vec![inner]));
-        let bad = turn(&[user("q"), assistant("a").with_metadata(deep)]);
-        let (one, other, spoilt) = (
-            key("d", "u", "one"),
-            key("d", "u", "other"),
-            key("d", "u", "spoilt"),
-        );
-        let turns = [
-            turn_for(&one, exchange("q1", "a1")),
-            turn_for(&spoilt, bad.clone()),
-            turn_for(&one, bad),
-            turn_for(&other, exchange("q", "a")),
-            turn_for(&one, exchange("q2", "a2")),
-        ];
-        let outcomes = append(&writer, AMPLE, &turns).await;
-        let versions: Vec<_> = outcomes
-            .iter()
-            .map(|outcome| match outcome {
-                Ok(committed) => Some(committed.version.get()),
-                Err(AppendError::NotCommitted(StoreError::Failed(_))) => None,
-                Err(error) => panic!("{error:?}"),
-            })
-            .collect();
-        assert_eq!(versions, [Some(1), None, None, Some(1), Some(2)]);
-        assert_eq!(stored_sessions(&writer).await, 2);
-    }
-
-    /// Writes that the outside prevents are certainly not committed, and may succeed later.
-    async fn assert_unavailable(writer: &Arc<Lane>) {
-        let content = "x".repeat(32_768);
-        let turns: Vec<_> = (0..8)
-            .map(|n| turn_for(&key("d", "u", &n.to_string()), exchange("q", &content)))
-            .collect();
-        for outcome in append(writer, AMPLE, &turns).await {
-            assert!(
-                matches!(
-                    outcome,
-                    Err(AppendError::NotCommitted(StoreError::Unavailable(_)))
-                ),
-                "{outcome:?}"
-            );
-        }
-        assert_eq!(stored_sessions(writer).await, 0);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_full_disk_refuses_cleanly() {
-        let directory = tempfile::tempdir().unwrap();
-        assert_unavailable(&writer(&directory, "pragma max_page_count = 30")).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_read_only_database_refuses_cleanly() {
-        let directory = tempfile::tempdir().unwrap();
-        assert_unavailable(&writer(&directory, "pragma query_only = on")).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_database_that_another_program_holds_refuses_cleanly_and_recovers() {
-        let directory = tempfile::tempdir().unwrap();
-        let writer = writer(&directory, "");
-        let config = SqliteConfig::new(directory.path().join("hearth.db"));
-        let mut intruder = Place::prepare(&config).unwrap().open_writer().unwrap();
-        intruder.batch_execute("begin immediate").unwrap();
-        assert_unavailable(&writer).await;
-        intruder.batch_execute("rollback").unwrap();
-        let turns = [turn_for(&key("d", "u", "s"), exchange("q", "a"))];
-        assert!(append(&writer, AMPLE, &turns).await.iter().all(Result::is_ok));
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_writer_that_is_never_free_commits_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let writer = writer(&directory, "");
-        let (release, released) = tokio::sync::oneshot::channel::<()>();
-        let holding = writer.run(Duration::ZERO, move |_| {
-            released.blocking_recv().map_err(|_| Fault::BrokeOff)
-        });
-        assert!(matches!(holding.await, Err(Undone::StillRunning)));
-        let turns = [turn_for(&key("d", "u", "s"), exchange("q", "a"))];
-        let outcomes = append(&writer, Duration::ZERO, &turns).await;
-        assert!(
-            matches!(*outcomes, [Err(AppendError::NotCommitted(StoreError::TimedOut))]),
-            "{outcomes:?}"
-        );
-        release.send(()).unwrap();
-        assert_eq!(stored_sessions(&writer).await, 0);
-    }
-}
+mod tests;

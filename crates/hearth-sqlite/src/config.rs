@@ -13,16 +13,19 @@ pub struct SqliteConfig {
     pub load_timeout: Duration,
     /// A write, its wait for the writer included, takes no longer.
     pub commit_timeout: Duration,
+    /// Writes that are taken on at once, at least one: turns past it are refused, other writes wait for a place.
+    pub commit_queue: usize,
 }
 
 impl SqliteConfig {
-    /// This file, with a deadline of two seconds for reads and of five for writes.
+    /// This file, with a deadline of two seconds for reads and of five for writes, of which 8,192 may wait.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             load_timeout: Duration::from_secs(2),
             commit_timeout: Duration::from_secs(5),
+            commit_queue: 8_192,
         }
     }
 }

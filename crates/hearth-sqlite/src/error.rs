@@ -94,6 +94,12 @@ pub(crate) enum Fault {
     Message { id: i64, column: &'static str },
     #[error("a row of chatbot_sessions has an unusable {column}")]
     Session { column: &'static str },
+    #[error("a row of chatbot_requests has an unusable {column}")]
+    Request { column: &'static str },
+    #[error("a row of hearth_keys has an unusable {column}")]
+    Key { column: &'static str },
+    #[error("the id of the key is taken")]
+    KeyTaken,
     #[error("a job on the database broke off")]
     BrokeOff,
 }
@@ -143,6 +149,10 @@ impl Fault {
         }
     }
 
+    pub(crate) const fn is_at_commit(&self) -> bool {
+        matches!(self, Self::Commit(_))
+    }
+
     /// Whether it comes from outside, so that no other turn would fare better.
     pub(crate) fn is_of_the_outside(&self) -> bool {
         matches!(self, Self::Open(_) | Self::BrokeOff)
@@ -150,9 +160,9 @@ impl Fault {
     }
 
     /// Whether a commit that failed so may have reached the disk nevertheless: its last step is a flush, whose failure says nothing of
-    /// what was written.
+    /// what was written. A job that broke off left no word at all.
     pub(crate) fn leaves_a_commit_open(&self) -> bool {
-        matches!(self, Self::Commit(_)) && self.says(IO_ERROR)
+        matches!(self, Self::BrokeOff) || (matches!(self, Self::Commit(_)) && self.says(IO_ERROR))
     }
 }
 

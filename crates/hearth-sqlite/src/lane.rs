@@ -1,20 +1,20 @@
-//! A bounded set of connections of one kind, and the way that jobs get to them: on the runtime's blocking threads, each to its end, whether
+//! A bounded set of connections that read, and the way that jobs get to them: on the runtime's blocking threads, each to its end, whether
 //! or not its caller is still there.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::SqliteConnection;
-use hearth_domain::ports::StoreError;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::error::{Fault, OpenError};
 use crate::file_lock::FileLock;
+use crate::undone::Undone;
 
-/// Opens one more connection of the lane's kind.
-type Open = Box<dyn Fn() -> Result<SqliteConnection, OpenError> + Send + Sync>;
+/// Opens one more connection of a kind.
+pub(crate) type Open = Box<dyn Fn() -> Result<SqliteConnection, OpenError> + Send + Sync>;
 
 /// A set of connections. Callers wait for one in the order in which they came.
 pub(crate) struct Lane {
@@ -24,17 +24,6 @@ pub(crate) struct Lane {
     places: Arc<Semaphore>,
     /// Held until the last job is done, and not just until the store is dropped.
     _lock: Arc<FileLock>,
-}
-
-/// Why there is no result of a job.
-#[derive(Debug)]
-pub(crate) enum Undone {
-    /// The deadline passed before it began: it never will.
-    NotBegun,
-    /// The deadline passed while it ran: it runs on to its end.
-    StillRunning,
-    /// It failed, and what it did is undone.
-    Failed(Fault),
 }
 
 impl Lane {
@@ -76,7 +65,7 @@ impl Lane {
         });
         tokio::select! {
             biased;
-            ended = running => ended.unwrap_or(Err(Fault::BrokeOff)).map_err(Undone::Failed),
+            ended = running => ended.unwrap_or(Err(Fault::BrokeOff)).map_err(Undone::from),
             () = &mut deadline => Err(Undone::StillRunning),
         }
     }
@@ -100,15 +89,6 @@ impl Lane {
     fn deadline(&self, within: Duration) -> tokio::time::Sleep {
         let _entered = self.runtime.enter();
         tokio::time::sleep(within)
-    }
-}
-
-impl From<Undone> for StoreError {
-    fn from(undone: Undone) -> Self {
-        match undone {
-            Undone::NotBegun | Undone::StillRunning => Self::TimedOut,
-            Undone::Failed(fault) => fault.into(),
-        }
     }
 }
 
@@ -193,7 +173,7 @@ mod tests {
                 connection.immediate_transaction(|_| -> Result<(), Fault> { panic!("a job's fault") })
             })
             .await;
-        assert!(matches!(broken, Err(Undone::Failed(Fault::BrokeOff))));
+        assert!(matches!(broken, Err(Undone::Failed(fault)) if matches!(*fault, Fault::BrokeOff)));
         assert!(lane.idle.lock().is_empty());
         let committed = lane.run(AMPLE, |connection| connection.immediate_transaction(|_| Ok(())));
         committed.await.unwrap();

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod api_keys;
 mod commit;
 mod config;
 mod connection;
@@ -10,10 +11,16 @@ pub mod migrate;
 mod queries;
 mod read;
 mod remove;
+mod requests;
 mod rows;
+mod sqlite_keys;
 mod statement;
 mod store;
+mod undone;
+mod writer;
 
 pub use config::SqliteConfig;
 pub use error::OpenError;
+pub use sqlite_keys::SqliteKeys;
 pub use store::SqliteStore;
+pub use writer::CommitStatus;

@@ -3,7 +3,7 @@
 
 use diesel::query_builder::AstPass;
 use diesel::result::QueryResult;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::Sqlite;
 
 /// The Rust type that a statement takes for a parameter of an SQL type.
@@ -19,8 +19,16 @@ impl Parameter for Text {
     type Value<'a> = &'a str;
 }
 
+impl Parameter for Binary {
+    type Value<'a> = &'a [u8];
+}
+
 impl Parameter for Nullable<Text> {
     type Value<'a> = Option<&'a str>;
+}
+
+impl Parameter for Nullable<BigInt> {
+    type Value<'a> = Option<i64>;
 }
 
 /// The pieces of a statement's text around its question marks.

@@ -1,12 +1,18 @@
 //! The store: the ports, each call one job on a connection. No SQL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::SqliteConnection;
 use hearth_domain::ports::{
-    AppendError, HistoryStore, Lookup, Page, PageFrom, SessionCursor, SessionIndex, SessionPage, StoreError,
+    AppendError, Claim, Claimed, HistoryStore, KeyStore, Lookup, Page, PageFrom, RequestLog, SessionCursor,
+    SessionIndex, SessionPage, StoreError,
 };
-use hearth_domain::{Append, Committed, ConversationKey, Department, UserId, Version, WindowLimits};
+use hearth_domain::{
+    ApiKey, Append, ClaimOwner, Committed, ConversationKey, Department, KeyId, RequestKey, UserId, Version,
+    WindowLimits,
+};
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::config::SqliteConfig;
@@ -14,7 +20,8 @@ use crate::connection::Place;
 use crate::error::{Fault, OpenError};
 use crate::file_lock::FileLock;
 use crate::lane::Lane;
-use crate::{commit, migrate, read, remove};
+use crate::writer::{CommitStatus, Writer};
+use crate::{api_keys, commit, migrate, read, remove, requests};
 
 /// Connections that read beside the writer: reads of an embedded database are bound by the processor, and few cores are the rule where
 /// one is used.
@@ -24,11 +31,11 @@ const READERS: usize = 4;
 ///
 /// Clones share the connections. Work runs on the blocking threads of the runtime that was passed in, and a job that has begun
 /// runs to its end whether or not its caller waits: a deadline that passes, or a caller that goes away, cuts nothing in half. A write whose
-/// deadline passes while it runs may still be committed.
+/// deadline passes while it runs may still be committed. Writes that arrive while one transaction is at the disk share the next one.
 #[derive(Clone)]
 pub struct SqliteStore {
     config: Arc<SqliteConfig>,
-    writer: Arc<Lane>,
+    writer: Arc<Writer>,
     readers: Arc<Lane>,
 }
 
@@ -84,13 +91,19 @@ impl SqliteStore {
         let writer_place = place.clone();
         let open_writer = Box::new(move || writer_place.open_writer());
         let open_reader = Box::new(move || place.open_reader());
-        let writer = Lane::new(runtime.clone(), 1, open_writer, Arc::clone(lock));
+        let writer = Writer::new(&config, runtime.clone(), open_writer, Arc::clone(lock));
         writer.keep(connection);
         Self {
             config,
-            writer,
+            writer: Arc::new(writer),
             readers: Lane::new(runtime, READERS, open_reader, Arc::clone(lock)),
         }
+    }
+
+    /// How the commits are getting on.
+    #[must_use]
+    pub fn commit_status(&self) -> CommitStatus {
+        self.writer.status()
     }
 
     async fn read<T: Send + 'static>(
@@ -102,9 +115,9 @@ impl SqliteStore {
 
     async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
+        work: impl FnMut(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        Ok(self.writer.run(self.config.commit_timeout, job).await?)
+        Ok(self.writer.run(work).await?)
     }
 }
 
@@ -119,7 +132,7 @@ impl HistoryStore for SqliteStore {
     }
 
     async fn append(&self, appends: &[Append]) -> Vec<Result<Committed, AppendError>> {
-        commit::append(&self.writer, self.config.commit_timeout, appends).await
+        commit::append(&self.writer, appends).await
     }
 
     async fn page(&self, key: &ConversationKey, from: PageFrom, limit: u16) -> Result<Page, StoreError> {
@@ -179,6 +192,65 @@ impl SessionIndex for SqliteStore {
     ) -> Result<Vec<ConversationKey>, StoreError> {
         let (department, after) = (department.cloned(), after.cloned());
         self.read(move |connection| read::keys(connection, department.as_ref(), after.as_ref(), limit))
+            .await
+    }
+}
+
+impl RequestLog for SqliteStore {
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
+        let claim = claim.clone();
+        self.write(move |connection| requests::claim(connection, &claim))
+            .await
+    }
+
+    async fn complete(
+        &self,
+        request: &RequestKey,
+        owner: ClaimOwner,
+        answer: &Value,
+    ) -> Result<bool, StoreError> {
+        let (request, answer) = (request.clone(), answer.clone());
+        self.write(move |connection| requests::complete(connection, &request, owner, &answer, None))
+            .await
+    }
+
+    async fn release(&self, request: &RequestKey, owner: ClaimOwner) -> Result<(), StoreError> {
+        let request = request.clone();
+        self.write(move |connection| requests::release(connection, &request, owner))
+            .await
+    }
+
+    async fn forget_requests(&self, age: Duration, limit: u16) -> Result<usize, StoreError> {
+        self.write(move |connection| requests::forget(connection, age, limit))
+            .await
+    }
+}
+
+impl KeyStore for SqliteStore {
+    async fn create_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        let key = key.clone();
+        let created = self
+            .write(move |connection| api_keys::create(connection, &key))
+            .await?;
+        if created {
+            Ok(())
+        } else {
+            Err(Fault::KeyTaken.into())
+        }
+    }
+
+    async fn find_key(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
+        let id = id.clone();
+        self.read(move |connection| api_keys::find(connection, &id)).await
+    }
+
+    async fn list_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        self.read(api_keys::list).await
+    }
+
+    async fn revoke_key(&self, id: &KeyId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write(move |connection| api_keys::revoke(connection, &id))
             .await
     }
 }

@@ -1,7 +1,7 @@
 //! The embedded store keeps every promise of the ports.
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected stops")]
 
-use hearth_sqlite::{SqliteConfig, SqliteStore};
+use hearth_sqlite::{SqliteConfig, SqliteKeys, SqliteStore};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
@@ -15,3 +15,18 @@ async fn open() -> (SqliteStore, TempDir) {
 }
 
 hearth_testkit::conformance!(open);
+hearth_testkit::conformance_keys!(open);
+
+/// The keys of a database that a server has open keep the promises of the port, too.
+mod beside_a_server {
+    use super::*;
+
+    async fn open() -> (SqliteKeys, (SqliteStore, TempDir)) {
+        let (server, directory) = super::open().await;
+        let config = SqliteConfig::new(directory.path().join("hearth.db"));
+        let keys = SqliteKeys::open(config, true, Handle::current()).await.unwrap();
+        (keys, (server, directory))
+    }
+
+    hearth_testkit::conformance_keys!(open);
+}

@@ -1,6 +1,13 @@
-//! Keys, messages and turns in one word each. Every builder panics where the domain would refuse the value.
+//! Keys, messages, turns and requests in one word each. Every builder panics where the domain would refuse the value.
 
-use hearth_domain::{Append, ConversationKey, NewMessage, Role, Turn};
+use std::time::Duration;
+
+use hearth_domain::ports::Claim;
+use hearth_domain::{
+    Append, BodyHash, ClaimOwner, Completion, ConversationKey, Endpoint, IdempotencyKey, NewMessage,
+    RequestKey, Role, Turn,
+};
+use serde_json::Value;
 
 /// The key of three texts.
 #[must_use]
@@ -42,4 +49,37 @@ pub fn exchange(query: &str, response: &str) -> Turn {
 #[must_use]
 pub fn append(key: &ConversationKey, turn: Turn) -> Append {
     Append::new(key.clone(), turn)
+}
+
+/// The chat request of a key, by whoever has this conversation.
+#[must_use]
+pub fn request(conversation: &ConversationKey, idempotency_key: &str) -> RequestKey {
+    RequestKey {
+        department: conversation.department.clone(),
+        user: conversation.user.clone(),
+        endpoint: Endpoint::Chat,
+        key: IdempotencyKey::new(idempotency_key).unwrap(),
+    }
+}
+
+/// A new attempt at [`request`], about this conversation, with a lease that outlives any test. The body is the same for all.
+#[must_use]
+pub fn claim(conversation: &ConversationKey, idempotency_key: &str) -> Claim {
+    Claim {
+        request: request(conversation, idempotency_key),
+        body: BodyHash([7; 32]),
+        owner: ClaimOwner::generate(),
+        session: conversation.session.clone(),
+        lease: Duration::from_secs(3_600),
+    }
+}
+
+/// What completes the request of a claim.
+#[must_use]
+pub fn completion(claim: &Claim, answer: Value) -> Completion {
+    Completion {
+        request: claim.request.clone(),
+        owner: claim.owner,
+        answer,
+    }
 }

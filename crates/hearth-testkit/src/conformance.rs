@@ -1,4 +1,4 @@
-//! The conformance suite: what every `HistoryStore + SessionIndex` must do, one case a promise.
+//! The conformance suite: what every store must do, one case a promise.
 //!
 //! A store's crate instantiates it in an integration test (`tests/conformance.rs`), with `tokio` (features `macros` and
 //! `rt-multi-thread`) among its dependencies:
@@ -11,7 +11,10 @@
 //! }
 //!
 //! hearth_testkit::conformance!(open);
+//! hearth_testkit::conformance_keys!(open);
 //! ```
+//!
+//! The second is about `KeyStore` alone, which may be kept elsewhere; the first about all the other ports of a store.
 //!
 //! [`conformance!`](crate::conformance!) takes the path of an async function without parameters that returns a store and a guard, and
 //! expands to one `#[tokio::test(flavor = "multi_thread")]` for each case. The store is dropped before the guard, both at the end of the case. Where there is
@@ -19,12 +22,16 @@
 //!
 //! Ids are compared by their order only: a store may leave gaps.
 
+pub mod api_keys;
 pub mod appending;
+pub mod claims;
+pub mod completing;
 pub mod concurrency;
 pub mod contents;
 pub mod ending;
 pub mod erasing;
 pub mod expected_version;
+pub mod fence;
 pub mod isolation;
 pub mod listing;
 pub mod loading;
@@ -35,12 +42,12 @@ pub mod window;
 
 use std::time::Duration;
 
-use hearth_domain::ports::{HistoryStore, SessionIndex};
+use hearth_domain::ports::{HistoryStore, RequestLog, SessionIndex};
 
 /// What the suite asks of a store.
-pub trait Store: HistoryStore + SessionIndex {}
+pub trait Store: HistoryStore + SessionIndex + RequestLog {}
 
-impl<S: HistoryStore + SessionIndex> Store for S {}
+impl<S: HistoryStore + SessionIndex + RequestLog> Store for S {}
 
 /// A case that takes longer hangs.
 const HANG_GUARD: Duration = Duration::from_secs(120);
@@ -52,7 +59,6 @@ const HANG_GUARD: Duration = Duration::from_secs(120);
 /// Where the case fails, or hangs.
 pub async fn run<S, G, F>(open: impl Future<Output = (S, G)>, case: impl FnOnce(S) -> F)
 where
-    S: Store,
     F: Future<Output = ()>,
 {
     let guarded = async {
@@ -106,11 +112,33 @@ macro_rules! conformance {
             erasing::an_erase_leaves_other_sessions_alone,
             erasing::a_user_is_erased_alone_and_whole,
             erasing::an_erased_session_is_in_no_list,
+            fence::a_turn_that_read_what_was_erased_is_refused,
+            fence::a_session_that_was_never_erased_has_no_fence,
+            fence::an_erase_of_the_unknown_fences_its_first_turn,
+            fence::a_repeated_erase_fences_what_was_read_between,
+            fence::an_erased_user_is_fenced_in_every_session,
+            fence::a_turn_that_is_refused_by_the_fence_disturbs_nobody_else_in_the_call,
             listing::sessions_come_newest_activity_first,
             listing::cursors_page_without_gaps_or_repeats,
             listing::equal_activity_is_ordered_by_id,
             listing::recent_sessions_come_newest_first_of_all_users,
             listing::keys_page_in_order_and_by_department,
+            claims::a_request_is_granted_once,
+            claims::of_many_claims_at_once_one_is_granted,
+            claims::equal_keys_of_others_are_other_requests,
+            claims::a_claim_by_its_owner_renews_the_lease,
+            claims::a_claim_whose_lease_ran_out_is_taken_over,
+            claims::a_lease_that_ran_out_still_completes,
+            claims::a_claim_given_back_is_granted_at_once,
+            claims::only_a_running_claim_can_be_given_back,
+            claims::another_body_under_the_same_key_is_told_apart,
+            claims::requests_are_forgotten_in_steps,
+            completing::a_request_without_a_turn_keeps_its_answer,
+            completing::a_commit_completes_its_request,
+            completing::a_claim_lost_commits_nothing_and_disturbs_nobody_else_in_the_call,
+            completing::a_refused_turn_completes_nothing,
+            completing::an_erase_blanks_the_answers_of_its_session,
+            completing::an_erased_user_has_no_answers,
             concurrency::turns_of_one_session_get_versions_without_gaps,
             concurrency::one_expected_version_is_won_once,
             concurrency::no_load_sees_half_a_turn,
@@ -119,7 +147,21 @@ macro_rules! conformance {
     };
 }
 
-/// The part of [`conformance!`] that repeats.
+/// The cases about API keys, for whatever keeps them.
+#[macro_export]
+macro_rules! conformance_keys {
+    ($open:path) => {
+        $crate::conformance_cases! { $open;
+            api_keys::a_key_is_found_as_it_was_made,
+            api_keys::keys_are_listed_oldest_first,
+            api_keys::a_revoked_key_keeps_its_first_time,
+            api_keys::an_id_is_taken_once,
+            api_keys::a_key_for_no_department_is_for_none,
+        }
+    };
+}
+
+/// The part of the macros that repeats.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_cases {
@@ -140,7 +182,10 @@ mod tests {
     fn every_case_is_in_the_macro() {
         let list = include_str!("conformance.rs");
         let modules = [
+            ("api_keys", include_str!("conformance/api_keys.rs")),
             ("appending", include_str!("conformance/appending.rs")),
+            ("claims", include_str!("conformance/claims.rs")),
+            ("completing", include_str!("conformance/completing.rs")),
             ("concurrency", include_str!("conformance/concurrency.rs")),
             ("contents", include_str!("conformance/contents.rs")),
             ("ending", include_str!("conformance/ending.rs")),
@@ -149,6 +194,7 @@ mod tests {
                 "expected_version",
                 include_str!("conformance/expected_version.rs"),
             ),
+            ("fence", include_str!("conformance/fence.rs")),
             ("isolation", include_str!("conformance/isolation.rs")),
             ("listing", include_str!("conformance/listing.rs")),
             ("loading", include_str!("conformance/loading.rs")),
@@ -159,8 +205,8 @@ mod tests {
             let cases: Vec<&str> = source
                 .lines()
                 .filter_map(|line| {
-                    line.strip_prefix("pub async fn ")?
-                        .strip_suffix("(store: impl Store) {")
+                    let (case, _) = line.strip_prefix("pub async fn ")?.split_once("(store: impl ")?;
+                    Some(case)
                 })
                 .collect();
             assert!(!cases.is_empty(), "{module}");

@@ -25,9 +25,10 @@
 //! # });
 //! ```
 
-mod gate;
+mod conversations;
+pub(crate) mod gate;
 mod plan;
-mod ports;
+mod requests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

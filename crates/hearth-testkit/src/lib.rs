@@ -4,7 +4,10 @@
 pub mod build;
 pub mod clock;
 pub mod conformance;
+pub mod crypto;
 pub mod dialogues;
 pub mod faulty_store;
+pub mod manual_feed;
+pub mod model_server;
 pub mod poll;
 pub mod postgres;

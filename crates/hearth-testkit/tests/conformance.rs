@@ -7,3 +7,4 @@ async fn open() -> (MemoryStore, ()) {
 }
 
 hearth_testkit::conformance!(open);
+hearth_testkit::conformance_keys!(open);

@@ -1,9 +1,11 @@
 //! The faulty store does what it is told, and otherwise what the store beneath does.
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected stops")]
 
-use hearth_domain::ports::{AppendError, HistoryStore, Lookup, SessionIndex, StoreError};
+use hearth_domain::ports::{
+    AppendError, Claimed, HistoryStore, KeyStore, Lookup, RequestLog, SessionIndex, StoreError,
+};
 use hearth_domain::{MemoryStore, WindowLimits};
-use hearth_testkit::build::{append, exchange, key};
+use hearth_testkit::build::{append, claim, exchange, key};
 use hearth_testkit::faulty_store::{Call, FaultyStore, Point};
 use tokio::task::JoinSet;
 
@@ -12,6 +14,7 @@ async fn open() -> (FaultyStore<MemoryStore>, ()) {
 }
 
 hearth_testkit::conformance!(open);
+hearth_testkit::conformance_keys!(open);
 
 async fn load(store: FaultyStore<MemoryStore>) -> Result<Lookup, StoreError> {
     let key = key("d", "u", "s");
@@ -44,6 +47,8 @@ async fn it_fails_altogether_and_recovers() {
         assert!(store.ping().await.is_err());
         assert!(store.end(&key).await.is_err());
         assert!(store.recent(1).await.is_err());
+        assert!(store.claim(&claim(&key, "k")).await.is_err());
+        assert!(store.list_keys().await.is_err());
         let results = store.append(&turns).await;
         assert_eq!(results.len(), 2);
         assert!(
@@ -55,6 +60,8 @@ async fn it_fails_altogether_and_recovers() {
     store.recover();
     store.ping().await.unwrap();
     assert_eq!(store.recent(1).await.unwrap(), [], "what failed did nothing");
+    let claimed = store.claim(&claim(&key, "k")).await.unwrap();
+    assert!(matches!(claimed, Claimed::Granted { .. }), "{claimed:?}");
 }
 
 #[tokio::test]
@@ -113,4 +120,30 @@ async fn a_held_call_fails_where_that_was_asked_for_meanwhile() {
         loads.join_next().await.unwrap().unwrap().is_ok(),
         "a gate that goes away is open"
     );
+}
+
+#[tokio::test]
+async fn a_claim_is_held_before_and_after_it_is_granted() {
+    for (point, other_is_granted) in [(Point::BeforeClaim, true), (Point::AfterClaim, false)] {
+        let (store, ()) = open().await;
+        let key = key("d", "u", "s");
+        let gate = store.hold(point);
+        let mut claims = JoinSet::new();
+        let (claiming, first) = (store.clone(), claim(&key, "k"));
+        claims.spawn(async move { claiming.claim(&first).await.unwrap() });
+        gate.arrived(1).await;
+        let other = store.inner().claim(&claim(&key, "k")).await.unwrap();
+        assert_eq!(
+            matches!(other, Claimed::Granted { .. }),
+            other_is_granted,
+            "{point:?}"
+        );
+        gate.open();
+        let held = claims.join_next().await.unwrap().unwrap();
+        assert_eq!(
+            matches!(held, Claimed::Granted { .. }),
+            !other_is_granted,
+            "{point:?}"
+        );
+    }
 }

@@ -35,17 +35,24 @@ CREATE TABLE IF NOT EXISTS chatbot_sessions (
     PRIMARY KEY (department, user_id, session_id)
 ) WITH (fillfactor = 70);
 
--- One row a request that came with an Idempotency-Key.
+-- One row a request that came with an Idempotency-Key. Its state is 'claimed' (its owner works on it until the lease runs out; without an
+-- owner it was given back), 'answered', or 'erased': its session was erased after it was answered. Version, ids and times are what the
+-- commit of its turn brought, one element a message; they are null where no turn was kept.
 CREATE TABLE IF NOT EXISTS chatbot_requests (
     department  text COLLATE "C" NOT NULL,
     user_id     text COLLATE "C" NOT NULL,
     endpoint    text COLLATE "C" NOT NULL,
     key         text COLLATE "C" NOT NULL,
     body_hash   bytea NOT NULL,
+    session_id  text COLLATE "C" NOT NULL,
     state       text NOT NULL,
+    owner       uuid,
     lease_until timestamptz NOT NULL,
     answer      jsonb,
-    created_at  timestamptz NOT NULL DEFAULT now(),
+    version     bigint,
+    ids         bigint[],
+    times       timestamptz[],
+    created_at  timestamptz NOT NULL,
     PRIMARY KEY (department, user_id, endpoint, key)
 );
 CREATE INDEX IF NOT EXISTS chatbot_requests_created_at ON chatbot_requests (created_at);
@@ -61,13 +68,13 @@ CREATE TABLE IF NOT EXISTS chatbot_commits (
     times        timestamptz[] NOT NULL
 );
 
--- API keys: of a secret only its hash is kept.
+-- API keys: of a secret only its hash is kept. Without departments a key is good for all of them.
 CREATE TABLE IF NOT EXISTS hearth_keys (
     id          text COLLATE "C" PRIMARY KEY,
     secret_hash bytea NOT NULL,
-    label       text,
-    departments text[] NOT NULL,
+    label       text NOT NULL,
+    departments text[],
     scopes      text[] NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT now(),
+    created_at  timestamptz NOT NULL,
     revoked_at  timestamptz
 );

@@ -29,6 +29,34 @@ pub trait ChatModel: Send + Sync + 'static {
         prompt: Prompt,
         deltas: &'a mut dyn Deltas,
     ) -> Pin<Box<dyn Future<Output = Result<Answer, ModelError>> + Send + 'a>>;
+
+    /// Whether it takes requests, and how many it has; a model that cannot tell is available. Asks nobody.
+    fn status(&self) -> ModelStatus {
+        ModelStatus::default()
+    }
+}
+
+/// How a model is, for health and figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ModelStatus {
+    /// Whether it takes requests.
+    pub availability: Availability,
+    /// Requests that it answers now.
+    pub running: usize,
+    /// Requests that wait for their turn.
+    pub waiting: usize,
+}
+
+/// Whether a model takes requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Availability {
+    /// It does.
+    #[default]
+    Available,
+    /// It failed too often and was left alone; one request tries whether it is back, and others are refused until that one is answered.
+    Probing,
+    /// It failed too often: requests are refused without asking it, for so long.
+    Unavailable(Duration),
 }
 
 /// Takes a text piece by piece.

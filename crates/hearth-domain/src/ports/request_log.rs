@@ -39,7 +39,8 @@ pub trait RequestLog: Send + Sync + 'static {
         answer: &Value,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Gives a claim back: nothing was produced, and a repeat may try at once. Does nothing where the request is not its owner's.
+    /// Gives a claim back: nothing was produced, and a repeat may try at once, in the session of this attempt. Does nothing where the request is
+    /// not its owner's.
     ///
     /// # Errors
     ///
@@ -50,7 +51,7 @@ pub trait RequestLog: Send + Sync + 'static {
         owner: ClaimOwner,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Forgets requests that are older than `age`, at most `limit` of them, and says how many there were.
+    /// Forgets requests that are older than `age` and that nobody works on, at most `limit` of them, and says how many there were.
     ///
     /// # Errors
     ///

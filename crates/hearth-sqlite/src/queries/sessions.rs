@@ -1,6 +1,6 @@
 //! Statements on `chatbot_sessions`.
 
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::statement::statement;
 
@@ -8,6 +8,12 @@ statement! {
     /// The version of a session that has a row.
     CurrentVersion { department: Text, user: Text, session: Text } -> (BigInt),
     "select version from chatbot_sessions where department = ? and user_id = ? and session_id = ?"
+}
+
+statement! {
+    /// The version of a session that has a row, and the version up to which it is erased.
+    Fence { department: Text, user: Text, session: Text } -> (BigInt, Nullable<BigInt>),
+    "select version, erased_version from chatbot_sessions where department = ? and user_id = ? and session_id = ?"
 }
 
 statement! {

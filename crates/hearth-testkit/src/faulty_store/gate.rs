@@ -11,7 +11,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    pub(super) fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         Self {
             doorway: Doorway {
                 arrivals: Arc::new(watch::Sender::new(0)),
@@ -20,7 +20,7 @@ impl Gate {
         }
     }
 
-    pub(super) fn doorway(&self) -> Doorway {
+    pub(crate) fn doorway(&self) -> Doorway {
         self.doorway.clone()
     }
 
@@ -56,21 +56,21 @@ impl Drop for Gate {
 
 /// The calls' side of a gate.
 #[derive(Debug, Clone)]
-pub(super) struct Doorway {
+pub(crate) struct Doorway {
     arrivals: Arc<watch::Sender<usize>>,
     /// One permit a call that may pass; closed once all may.
     places: Arc<Semaphore>,
 }
 
 impl Doorway {
-    pub(super) async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         self.arrivals.send_modify(|arrived| *arrived += 1);
         if let Ok(place) = self.places.acquire().await {
             place.forget();
         }
     }
 
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         self.places.close();
     }
 }

@@ -29,11 +29,27 @@ pub enum Call {
     Recent,
     /// `keys`.
     Keys,
+    /// `claim`.
+    Claim,
+    /// `complete`.
+    Complete,
+    /// `release`.
+    Release,
+    /// `forget_requests`.
+    ForgetRequests,
+    /// `create_key`.
+    CreateKey,
+    /// `find_key`.
+    FindKey,
+    /// `list_keys`.
+    ListKeys,
+    /// `revoke_key`.
+    RevokeKey,
 }
 
 impl Call {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 18] = [
         Self::Load,
         Self::Append,
         Self::Page,
@@ -44,6 +60,14 @@ impl Call {
         Self::List,
         Self::Recent,
         Self::Keys,
+        Self::Claim,
+        Self::Complete,
+        Self::Release,
+        Self::ForgetRequests,
+        Self::CreateKey,
+        Self::FindKey,
+        Self::ListKeys,
+        Self::RevokeKey,
     ];
 }
 
@@ -62,6 +86,12 @@ pub enum Point {
     BeforeErase,
     /// An erase of a session has erased and has not said so.
     AfterErase,
+    /// A question for a key has begun and has seen nothing yet.
+    BeforeFindKey,
+    /// A claim has begun and has taken nothing yet.
+    BeforeClaim,
+    /// A claim has its answer and has not returned it.
+    AfterClaim,
 }
 
 /// What is going to happen, and what happened.

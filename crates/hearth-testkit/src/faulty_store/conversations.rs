@@ -1,4 +1,4 @@
-//! The store's ports, each call past the plan.
+//! The ports of conversations, each call past the plan.
 
 use hearth_domain::ports::{
     AppendError, HistoryStore, Lookup, Page, PageFrom, SessionCursor, SessionIndex, SessionPage, StoreError,
