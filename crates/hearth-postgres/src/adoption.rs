@@ -45,11 +45,11 @@ pub enum IndexState {
 /// Whether other programs' writes are noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForeignWriters {
-    /// The table carries Hearth's trigger.
+    /// The table, or each that is behind the view, carries Hearth's trigger for all that can be written.
     Trigger,
     /// It does not: their rows are seen when a session is next loaded.
     NotCovered,
-    /// It cannot be seen through a view.
+    /// No table is to be seen behind the view.
     NotInspected,
 }
 
@@ -142,10 +142,10 @@ fn judge(relation: RelationRow, columns: &[ColumnRow]) -> Result<Adoption, Adopt
             (true, false) => IndexState::Missing,
             (false, _) => IndexState::NotInspected,
         },
-        foreign_writers: match (is_table, relation.trigger) {
-            (true, true) => ForeignWriters::Trigger,
-            (true, false) => ForeignWriters::NotCovered,
-            (false, _) => ForeignWriters::NotInspected,
+        foreign_writers: match relation.trigger {
+            Some(true) => ForeignWriters::Trigger,
+            Some(false) => ForeignWriters::NotCovered,
+            None => ForeignWriters::NotInspected,
         },
     })
 }

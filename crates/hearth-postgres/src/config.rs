@@ -7,6 +7,8 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::notice::ReplicaId;
+
 /// Connections that a pool has unless configured otherwise.
 const POOL_SIZE_DEFAULT: usize = 8;
 
@@ -42,11 +44,14 @@ pub struct PostgresConfig {
     pub commit_timeout: Duration,
     /// Turns without an outcome yet, at most: past it further ones are refused at once.
     pub commit_queue: usize,
+    /// The name under which this process tells others of what it commits, ends and erases. None tells nobody: where no other process
+    /// keeps histories of this database in memory.
+    pub notify: Option<ReplicaId>,
 }
 
 impl PostgresConfig {
     /// The configuration of a URL, all else as Hearth has it by default: 8 connections, 2 s for a load, 5 s for a commit, 8,192 turns
-    /// that wait for theirs.
+    /// that wait for theirs, and nobody told.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -55,6 +60,7 @@ impl PostgresConfig {
             load_timeout: LOAD_TIMEOUT_DEFAULT,
             commit_timeout: COMMIT_TIMEOUT_DEFAULT,
             commit_queue: COMMIT_QUEUE_DEFAULT,
+            notify: None,
         }
     }
 
@@ -70,6 +76,7 @@ impl fmt::Debug for PostgresConfig {
             .field("load_timeout", &self.load_timeout)
             .field("commit_timeout", &self.commit_timeout)
             .field("commit_queue", &self.commit_queue)
+            .field("notify", &self.notify)
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use tokio_postgres::NoTls;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{ConfigError, PostgresConfig};
@@ -13,11 +16,17 @@ use crate::tls;
 /// How the connections name themselves in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "hearth";
 
+/// How the connection of the change feed does.
+const FEED_NAME: &str = "hearth-feed";
+
 /// Silence after which the kernel asks whether the server is still there, and how often it asks until it gives up: a server whose
-/// machine is gone is noticed within about half a minute.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// machine is gone is noticed within about ten seconds, by connections that nobody uses too.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_RETRIES: u32 = 3;
+
+/// What a connection brings without being asked. Reading it is what drives the connection.
+pub(crate) type Messages = BoxStream<'static, Result<AsyncMessage, tokio_postgres::Error>>;
 
 /// Opens connections of one configuration.
 #[derive(Clone)]
@@ -38,6 +47,13 @@ impl Connector {
     /// Connections for migrations, which may take their time; what holds a lock for so long is not going to let go.
     pub(crate) fn for_migrations(config: &PostgresConfig) -> Result<Self, ConfigError> {
         Self::new(config, Duration::ZERO, Duration::from_secs(60))
+    }
+
+    /// The connection that listens, which sets itself up.
+    pub(crate) fn for_feed(config: &PostgresConfig) -> Result<Self, ConfigError> {
+        let mut connector = Self::new(config, Duration::ZERO, Duration::ZERO)?;
+        connector.driver.application_name(FEED_NAME);
+        Ok(connector)
     }
 
     fn new(
@@ -67,6 +83,25 @@ impl Connector {
         })
     }
 
+    /// Opens a connection that nobody drives but the reader of its messages, and that is not set up.
+    pub(crate) async fn open(&self) -> Result<(Client, Messages), Fault> {
+        let opened = match &self.tls {
+            Some(tls) => {
+                let connecting = self.driver.connect(tls.clone());
+                connecting
+                    .await
+                    .map(|(client, connection)| (client, messages(connection)))
+            }
+            None => {
+                let connecting = self.driver.connect(NoTls);
+                connecting
+                    .await
+                    .map(|(client, connection)| (client, messages(connection)))
+            }
+        };
+        opened.map_err(|error| Fault::of_connecting(&error))
+    }
+
     /// Opens a connection, driven by the current runtime.
     pub(crate) async fn connect(&self) -> Result<AsyncPgConnection, Fault> {
         let connected = match &self.tls {
@@ -90,6 +125,14 @@ impl Connector {
             .map_err(|error| Fault::of_query(&error))?;
         Ok(connection)
     }
+}
+
+fn messages<S, T>(mut connection: Connection<S, T>) -> Messages
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    stream::poll_fn(move |context| connection.poll_message(context)).boxed()
 }
 
 /// A database or a role may have other defaults. Read committed is what the commit's statement is written for. A generic plan is made

@@ -12,11 +12,14 @@ use diesel_async::pooled_connection::deadpool::PoolError;
 use hearth_domain::ports::StoreError;
 use tokio_postgres::error::SqlState;
 
+use crate::trouble::Trouble;
+
 /// What kept the store from answering; cheap to clone, since one failure may be many callers'.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     kind: FaultKind,
     text: Arc<str>,
+    trouble: Option<Trouble>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,14 @@ impl Fault {
         Self {
             kind,
             text: text.into(),
+            trouble: None,
+        }
+    }
+
+    fn of_trouble(kind: FaultKind, text: impl Into<Arc<str>>, trouble: Option<Trouble>) -> Self {
+        Self {
+            trouble,
+            ..Self::new(kind, text)
         }
     }
 
@@ -62,18 +73,24 @@ impl Fault {
         self.kind
     }
 
+    /// What the whole database suffers from, if this is not one call's fault.
+    pub(crate) const fn trouble(&self) -> Option<Trouble> {
+        self.trouble
+    }
+
     /// Reads a connection's refusal, where the driver still has the server's code.
     pub(crate) fn of_connecting(error: &tokio_postgres::Error) -> Self {
-        let kind = match error.code() {
-            Some(code) if is_passing(code) => FaultKind::Unavailable,
-            Some(_) => FaultKind::Failed,
-            None if is_certificate_error(error) => FaultKind::Failed,
-            None => FaultKind::Unavailable,
+        let (kind, trouble) = match error.code() {
+            Some(&SqlState::TOO_MANY_CONNECTIONS) => (FaultKind::Unavailable, Trouble::Crowded),
+            Some(code) if is_passing(code) => (FaultKind::Unavailable, Trouble::Unreachable),
+            Some(_) => (FaultKind::Failed, Trouble::Unwelcome),
+            None if is_certificate_error(error) => (FaultKind::Failed, Trouble::Unwelcome),
+            None => (FaultKind::Unavailable, Trouble::Unreachable),
         };
         let text = error
             .as_db_error()
             .map_or_else(|| chain(error), |refusal| refusal.message().to_owned());
-        Self::new(kind, text)
+        Self::of_trouble(kind, text, Some(trouble))
     }
 
     pub(crate) fn of_pool(error: &PoolError) -> Self {
@@ -102,7 +119,13 @@ impl Fault {
 
     pub(crate) fn of_query(error: &QueryError) -> Self {
         if let QueryError::DatabaseError(kind, information) = error {
-            return Self::new(kind_of(*kind, information.as_ref()), information.message());
+            let message = information.message();
+            let trouble = if matches!(kind, DatabaseErrorKind::ReadOnlyTransaction) {
+                Some(Trouble::ReadOnly)
+            } else {
+                says_full(message).then_some(Trouble::Full)
+            };
+            return Self::of_trouble(kind_of(*kind, information.as_ref()), message, trouble);
         }
         if matches!(error, QueryError::BrokenTransactionManager) {
             return Self::new(
@@ -201,22 +224,28 @@ fn kind_of(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformation) 
 /// gets `Failed` where this would say better; that a connection is gone is found out without words, by asking it again.
 fn kind_by_message(message: &str) -> FaultKind {
     const TIMED_OUT: [&str; 2] = ["due to statement timeout", "due to lock timeout"];
-    const UNAVAILABLE: [&str; 7] = [
+    const UNAVAILABLE: [&str; 8] = [
         "terminating connection",
         "the database system is",
         "too many clients",
         "too many connections",
         "remaining connection slots",
+        "out of shared memory",
         "deadlock detected",
         "canceling statement due to",
     ];
     if TIMED_OUT.iter().any(|words| message.contains(words)) {
         FaultKind::TimedOut
-    } else if UNAVAILABLE.iter().any(|words| message.contains(words)) {
+    } else if says_full(message) || UNAVAILABLE.iter().any(|words| message.contains(words)) {
         FaultKind::Unavailable
     } else {
         FaultKind::Failed
     }
+}
+
+/// The words of the operating system, whatever PostgreSQL was about to write.
+fn says_full(message: &str) -> bool {
+    message.contains("No space left on device") || message.contains("Disk quota exceeded")
 }
 
 /// Codes of a server that may take the same connection later. Classes: 08 connection exceptions, 53 insufficient resources, 57P
@@ -279,6 +308,10 @@ mod tests {
         );
         check("the database system is starting up", FaultKind::Unavailable);
         check("sorry, too many clients already", FaultKind::Unavailable);
+        check(
+            "could not extend file \"base/5/16384\": No space left on device",
+            FaultKind::Unavailable,
+        );
         check("relation \"chatbot_messages\" does not exist", FaultKind::Failed);
     }
 

@@ -1,9 +1,9 @@
 //! Bringing a database to the tables that this crate works with, and back. The migrations are embedded.
 
-use diesel::QueryableByName;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::sql_types::Bool;
+use diesel::{QueryResult, QueryableByName};
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -11,9 +11,12 @@ use hearth_domain::ports::StoreError;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+pub use crate::trigger::TriggerAdded;
+
 use crate::config::{ConfigError, PostgresConfig};
 use crate::connect::Connector;
 use crate::error::Fault;
+use crate::trigger;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -85,6 +88,32 @@ pub async fn build_index(config: &PostgresConfig) -> Result<bool, MigrateError> 
     .await
 }
 
+/// Makes the writes of other programs known to every replica: puts Hearth's trigger on the table, or the newest form of its function where
+/// it is there. The table's writers are kept waiting for a second at most, several times where the table is busy.
+///
+/// # Errors
+///
+/// [`MigrateError`]: where there is no `chatbot_messages`, or where it was never free.
+pub async fn add_trigger(config: &PostgresConfig) -> Result<TriggerAdded, MigrateError> {
+    in_thread(config, |session| {
+        session.exclusively(async |connection| trigger::add(connection).await)
+    })
+    .await
+}
+
+/// Takes the trigger off `chatbot_messages`, and off whatever other table calls its function; then the function goes. Nothing else of
+/// Hearth's needs to be there. Says whether there was a trigger.
+///
+/// # Errors
+///
+/// [`MigrateError`]: where the table was never free.
+pub async fn remove_trigger(config: &PostgresConfig) -> Result<bool, MigrateError> {
+    in_thread(config, |session| {
+        session.exclusively(async |connection| trigger::remove(connection).await)
+    })
+    .await
+}
+
 /// Other programs may keep their migrations in the same list: only Hearth's own are reverted.
 fn revert_ours(harness: &mut impl MigrationHarness<Pg>) -> Result<Vec<String>, MigrateError> {
     let applied = harness.applied_migrations().map_err(migration_failed)?;
@@ -139,6 +168,10 @@ async fn build(connection: &mut AsyncPgConnection) -> Result<bool, MigrateError>
     Ok(true)
 }
 
+async fn lock(connection: &mut AsyncPgConnection) -> Result<(), MigrateError> {
+    execute(connection, &format!("SELECT pg_advisory_lock({LOCK})")).await
+}
+
 async fn execute(connection: &mut AsyncPgConnection, sql: &str) -> Result<(), MigrateError> {
     let done = connection.batch_execute(sql).await;
     done.map_err(|error| Fault::of_query(&error).into())
@@ -162,6 +195,18 @@ impl Session {
         Ok(Self { runtime, connection })
     }
 
+    /// Does other work under the same lock.
+    fn exclusively<T>(
+        mut self,
+        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, MigrateError> {
+        self.runtime.block_on(async {
+            lock(&mut self.connection).await?;
+            let done = work(&mut self.connection).await;
+            done.map_err(|error| Fault::of_query(&error).into())
+        })
+    }
+
     /// Does work under the lock, which the end of the connection releases.
     fn locked<T>(
         self,
@@ -171,10 +216,7 @@ impl Session {
             runtime,
             mut connection,
         } = self;
-        runtime.block_on(execute(
-            &mut connection,
-            &format!("SELECT pg_advisory_lock({LOCK})"),
-        ))?;
+        runtime.block_on(lock(&mut connection))?;
         let _entered = runtime.enter();
         work(&mut AsyncConnectionWrapper::from(connection))
     }

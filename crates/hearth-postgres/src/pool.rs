@@ -4,6 +4,7 @@
 //! actix worker, which is a runtime of its own, stalls when it is busy and takes its connections along when it ends; and a
 //! caller that goes away cuts no transaction in half.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -16,11 +17,12 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::config::{ConfigError, PostgresConfig};
 use crate::connect::Connector;
 use crate::error::{Failure, Fault, FaultKind, establishing, says_closed, says_refused};
+use crate::trouble::{Condition, Trouble};
 
 /// How much longer than the server's own deadline a statement is waited for: beyond it the network is to blame, and the connection
 /// is closed.
@@ -28,6 +30,12 @@ const NETWORK_GRACE: Duration = Duration::from_secs(1);
 
 /// How much longer than a deadline its caller waits, so that an answer which says more than "too late" may arrive.
 pub(crate) const ANSWER_GRACE: Duration = Duration::from_millis(50);
+
+/// How long a call that found the server full waits until it looks again whether a connection of ours is free.
+const CROWDED_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long it looks where none of ours is open: one that is being opened is not counted yet.
+const OPENING_MAX: Duration = Duration::from_millis(250);
 
 /// What one call asks of the database.
 pub(crate) trait Intent: Send + Sync {
@@ -55,6 +63,7 @@ pub(crate) struct Pool {
     connections: ConnectionPool<AsyncPgConnection>,
     handle: Handle,
     statement_deadline: Duration,
+    condition: Arc<Condition>,
 }
 
 impl Pool {
@@ -65,12 +74,19 @@ impl Pool {
         }
         let connector = Connector::for_statements(config)?;
         let establish_on = handle.clone();
+        let condition = Arc::<Condition>::default();
+        let noting = Arc::clone(&condition);
         let mut manager = ManagerConfig::default();
         // A closed connection is seen without asking the server, and a load that meets one is repeated.
         manager.recycling_method = RecyclingMethod::Fast;
         manager.custom_setup = Box::new(move |_| {
             let connector = connector.clone();
-            let establishing_task = establish_on.spawn(async move { connector.connect().await });
+            let condition = Arc::clone(&noting);
+            let establishing_task = establish_on.spawn(async move {
+                let connected = connector.connect().await;
+                condition.connected(&connected);
+                connected
+            });
             async move {
                 let connected = establishing_task
                     .await
@@ -90,6 +106,7 @@ impl Pool {
             connections,
             handle,
             statement_deadline: config.load_timeout.max(config.commit_timeout) + NETWORK_GRACE,
+            condition,
         })
     }
 
@@ -99,6 +116,11 @@ impl Pool {
             size: status.size,
             idle: status.available,
         }
+    }
+
+    /// What is known of the database.
+    pub(crate) fn condition(&self) -> &Condition {
+        &self.condition
     }
 
     /// Runs an intent in a task of its own and waits for its answer until the deadline. What is under way then runs on to its end.
@@ -111,7 +133,7 @@ impl Pool {
         self.in_task(within, work).await
     }
 
-    /// The same for what only reads: where the connection turns out to be gone, it is tried once more on another one.
+    /// The same for what only reads, or does no more when it is done twice: where the connection turns out to be gone, it is tried once more on another one.
     pub(crate) async fn run_read<I: Intent + 'static>(
         &self,
         intent: I,
@@ -120,7 +142,7 @@ impl Pool {
         let work = |pool: Self, deadline| async move {
             match pool.execute(&intent, deadline).await {
                 Err(Failure::Lost(fault)) if fault.kind() == FaultKind::Unavailable => {
-                    tracing::debug!(%fault, "a connection was gone, the read is tried once more");
+                    tracing::debug!(%fault, "a connection was gone, the call is tried once more");
                     pool.execute(&intent, deadline).await
                 }
                 answer => answer,
@@ -165,19 +187,26 @@ impl Pool {
         deadline: Instant,
     ) -> Result<I::Answer, Failure> {
         let connection = self.acquire(deadline).await.map_err(Failure::NotSent)?;
-        self.execute_on(connection, intent).await
+        self.execute_on(connection, intent, self.statement_deadline).await
     }
 
-    /// The same on a connection that was acquired before.
+    /// The same on a connection that was acquired before, which is given up when there is no answer in time.
     pub(crate) async fn execute_on<I: Intent>(
         &self,
         mut connection: Pooled<AsyncPgConnection>,
         intent: &I,
+        within: Duration,
     ) -> Result<I::Answer, Failure> {
-        let result = timeout(self.statement_deadline, intent.run(&mut connection)).await;
+        let result = timeout(within, intent.run(&mut connection)).await;
         match result {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(judge(connection, &error).await),
+            Ok(Err(error)) => {
+                let failure = judge(connection, &error).await;
+                if let Failure::Refused(fault) = &failure {
+                    self.condition.refused(fault);
+                }
+                Err(failure)
+            }
             Err(_) => {
                 drop(Object::take(connection));
                 Err(Failure::Lost(Fault::timed_out()))
@@ -185,8 +214,25 @@ impl Pool {
         }
     }
 
-    /// A connection, waited for until the deadline.
+    /// A connection, waited for until the deadline. Where the server has no room for another one, one of those that are open will do.
     pub(crate) async fn acquire(&self, deadline: Instant) -> Result<Pooled<AsyncPgConnection>, Fault> {
+        let opening_ends = Instant::now() + OPENING_MAX;
+        loop {
+            let fault = match self.acquire_or_open(deadline).await {
+                Ok(connection) => return Ok(connection),
+                Err(fault) => fault,
+            };
+            let is_crowded = fault.trouble() == Some(Trouble::Crowded);
+            let is_alone = self.connections.status().size == 0;
+            let next = Instant::now() + CROWDED_PAUSE;
+            if !is_crowded || next >= deadline || (is_alone && next >= opening_ends) {
+                return Err(fault);
+            }
+            sleep_until(next).await;
+        }
+    }
+
+    async fn acquire_or_open(&self, deadline: Instant) -> Result<Pooled<AsyncPgConnection>, Fault> {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeouts = Timeouts {
             wait: Some(left),
@@ -206,6 +252,10 @@ impl Pool {
 async fn judge(mut connection: Pooled<AsyncPgConnection>, error: &QueryError) -> Failure {
     let fault = Fault::of_query(error);
     if says_refused(error) {
+        // Another connection may reach the server that is primary now.
+        if fault.trouble() == Some(Trouble::ReadOnly) {
+            drop(Object::take(connection));
+        }
         return Failure::Refused(fault);
     }
     let is_database_error = matches!(error, QueryError::DatabaseError(..));

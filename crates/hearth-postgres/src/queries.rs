@@ -2,13 +2,21 @@
 //! fixed, so that a connection prepares and plans it once.
 
 mod annul_batch;
+mod append_statement;
 mod append_turns;
 mod batch_answer;
+mod blank_answers;
+mod claim_request;
+mod commit_refusal;
+mod complete_request;
 mod delete_commits;
 mod delete_messages;
 mod end_session;
 mod erase_session;
 mod erase_user;
+mod find_keys;
+mod forget_requests;
+mod insert_key;
 mod inspect_messages;
 mod list_sessions;
 mod load_windows;
@@ -16,24 +24,32 @@ mod message_page;
 mod ping;
 mod raise_erased;
 mod recent_messages;
+mod release_request;
+mod revoke_key;
 mod session_keys;
-mod session_version;
 mod user_sessions;
 
 pub(crate) use annul_batch::{AnnulBatch, Annulment};
 pub(crate) use append_turns::AppendTurns;
+pub(crate) use claim_request::{ClaimAnswer, ClaimRequest};
+pub(crate) use commit_refusal::CommitRefusal;
+pub(crate) use complete_request::CompleteRequest;
 pub(crate) use delete_commits::DeleteCommits;
 pub(crate) use end_session::EndSession;
 pub(crate) use erase_session::EraseSession;
 pub(crate) use erase_user::EraseUser;
+pub(crate) use find_keys::{FindKey, ListKeys};
+pub(crate) use forget_requests::ForgetRequests;
+pub(crate) use insert_key::InsertKey;
 pub(crate) use inspect_messages::{ColumnRow, InspectMessages, RelationRow, USABLE_INDEX};
 pub(crate) use list_sessions::ListSessions;
 pub(crate) use load_windows::LoadWindows;
 pub(crate) use message_page::{Direction, MessagePage};
 pub(crate) use ping::Ping;
 pub(crate) use recent_messages::RecentMessages;
+pub(crate) use release_request::ReleaseRequest;
+pub(crate) use revoke_key::RevokeKey;
 pub(crate) use session_keys::SessionKeys;
-pub(crate) use session_version::SessionVersion;
 
 /// Says that a type is one statement of one fixed text: a connection then caches it by the type alone, which Diesel does by itself only
 /// for statements that are written in its own language.

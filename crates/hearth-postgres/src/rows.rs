@@ -1,7 +1,10 @@
 //! Rows as they come from the database, and how they become what the ports speak of.
 
 pub(crate) mod committed;
+pub(crate) mod key;
 pub(crate) mod message;
+pub(crate) mod refusal;
+pub(crate) mod request;
 pub(crate) mod session;
 pub(crate) mod window;
 

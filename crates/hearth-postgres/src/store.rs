@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::commit::{CommitStatus, Intake};
 use crate::config::{ConfigError, PostgresConfig};
+use crate::notice::ReplicaId;
 use crate::pool::{Pool, PoolStatus};
 use crate::queries::{
     Direction, EndSession, EraseSession, EraseUser, KeyColumns, LoadWindows, MessagePage, Ping,
@@ -26,7 +27,8 @@ use crate::rows::{version_of, window};
 pub struct PostgresStore {
     pub(crate) pool: Pool,
     pub(crate) load_timeout: Duration,
-    commit_timeout: Duration,
+    pub(crate) commit_timeout: Duration,
+    replica: Option<ReplicaId>,
     intake: Arc<Intake>,
 }
 
@@ -44,6 +46,7 @@ impl PostgresStore {
             pool,
             load_timeout: config.load_timeout,
             commit_timeout: config.commit_timeout,
+            replica: config.notify,
         })
     }
 
@@ -57,6 +60,10 @@ impl PostgresStore {
     #[must_use]
     pub fn commit_status(&self) -> CommitStatus {
         self.intake.status()
+    }
+
+    fn replica(&self) -> Option<String> {
+        self.replica.map(ReplicaId::to_text)
     }
 }
 
@@ -112,15 +119,19 @@ impl HistoryStore for PostgresStore {
     }
 
     async fn end(&self, key: &ConversationKey) -> Result<(), StoreError> {
-        let end = EndSession(KeyRow::of(key));
-        self.pool.run(end, self.commit_timeout).await?;
-        Ok(())
+        let end = EndSession {
+            key: KeyRow::of(key),
+            replica: self.replica(),
+        };
+        Ok(self.pool.run(end, self.commit_timeout).await?)
     }
 
     async fn erase(&self, key: &ConversationKey) -> Result<Version, StoreError> {
-        let mut columns = KeyColumns::default();
-        columns.push(key);
-        let version = self.pool.run(EraseSession(columns), self.commit_timeout).await?;
+        let erase = EraseSession {
+            key: KeyRow::of(key),
+            replica: self.replica(),
+        };
+        let version = self.pool.run(erase, self.commit_timeout).await?;
         Ok(version_of(version)?)
     }
 
@@ -132,6 +143,7 @@ impl HistoryStore for PostgresStore {
         let erase = EraseUser {
             department: department.as_str().to_owned(),
             user_id: user.as_str().to_owned(),
+            replica: self.replica(),
         };
         let had_messages = self.pool.run(erase, self.commit_timeout).await?;
         let key = |session: String| {

@@ -4,3 +4,4 @@
 mod support;
 
 hearth_testkit::conformance!(support::open);
+hearth_testkit::conformance_keys!(support::open);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use hearth_domain::{ConversationKey, Version};
+use hearth_domain::ConversationKey;
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
@@ -14,14 +14,16 @@ use super::resolve;
 use super::turn::PendingTurn;
 use crate::error::{Failure, Fault, FaultKind};
 use crate::pool::ANSWER_GRACE;
-use crate::queries::SessionVersion;
+use crate::queries::CommitRefusal;
 use crate::rows::committed::{CommittedRow, divide};
-use crate::rows::session::KeyRow;
-use crate::rows::version_of;
+use crate::rows::refusal::Unmet;
 
 /// Sessions of a batch that are tried by themselves at once: one that is locked must not hold up the others, and readers need
 /// connections too.
 const APART_AT_ONCE: usize = 2;
+
+/// How often a turn is sent by itself: its conditions change from unmet to met once, if at all.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// Turns that fit one statement.
 pub(super) struct Batch {
@@ -70,7 +72,7 @@ impl Batch {
 
     async fn carry_out(&self, work: &Work) {
         let turns: Vec<&PendingTurn> = self.turns.iter().collect();
-        let (sent, result) = resolve::execute(&work.pool, &turns, &self.trouble).await;
+        let (sent, result) = resolve::execute(work, &turns, &self.trouble).await;
         match result {
             Ok(rows) => self.settle(work, &sent, rows).await,
             Err(Failure::Refused(fault)) if sent.len() > 1 && fault.kind() != FaultKind::Unavailable => {
@@ -102,15 +104,29 @@ impl Batch {
             .await;
     }
 
+    /// Commits a turn by itself. Where a condition was not met when it was sent and all are met when they are looked at, the turn is tried
+    /// again: another commit has just brought its session to the version that it names, or its owner has claimed its request anew.
     async fn commit_one(&self, work: &Work, turn: &PendingTurn) {
-        let (sent, result) = resolve::execute(&work.pool, &[turn], &self.trouble).await;
-        match result {
-            Ok(rows) => self.settle(work, &sent, rows).await,
-            Err(failure) => turn.answer(Err(failure.into())),
+        for _ in 0..ATTEMPTS_MAX {
+            let (sent, result) = resolve::execute(work, &[turn], &self.trouble).await;
+            match result {
+                // It was too late, and was told so.
+                Ok(_) if sent.is_empty() => return,
+                Ok(rows) if rows.is_empty() && is_conditional(turn) => match self.unmet(work, turn).await {
+                    Ok(None) => {}
+                    Ok(Some(unmet)) => return turn.answer(Err(unmet.into())),
+                    Err(fault) => return turn.answer(Err(Refusal::NotCommitted(fault))),
+                },
+                Ok(rows) => return work.figures.committed(SessionTurns::one(turn).answer(rows)),
+                Err(failure) => return turn.answer(Err(failure.into())),
+            }
         }
+        turn.answer(Err(Refusal::NotCommitted(Fault::failed(
+            "a turn that met all of its conditions was not committed",
+        ))));
     }
 
-    /// Gives each turn its rows. A session without rows is not at the version that its turn named.
+    /// Gives each turn its rows. A session without rows has a turn that does not meet its conditions.
     async fn settle(&self, work: &Work, sent: &[&PendingTurn], rows: Vec<CommittedRow>) {
         let mut rows_of: HashMap<i64, Vec<CommittedRow>> = HashMap::new();
         for row in rows {
@@ -120,44 +136,59 @@ impl Batch {
         let mut committed = 0;
         for session in sessions(sent) {
             let rows = rows_of.remove(&session.first).unwrap_or_default();
-            match (session.expected, session.turns.as_slice()) {
-                (Some(expected), [turn]) if rows.is_empty() => refused.push((expected, *turn)),
-                _ => committed += session.answer(rows),
+            if rows.is_empty() && session.turns.iter().any(|turn| is_conditional(turn)) {
+                session.turns.iter().for_each(|turn| turn.set_not_sent());
+                refused.push(session);
+            } else {
+                committed += session.answer(rows);
             }
         }
         work.figures.committed(committed);
-        for (expected, turn) in refused {
-            self.conflict(work, turn, expected).await;
+        for session in refused {
+            self.refuse(work, &session).await;
         }
     }
 
-    /// Names the version that a session has instead of the one that was named. Where another commit has just brought it there, the turn
-    /// is tried again: versions only grow, so that this happens once at most.
-    async fn conflict(&self, work: &Work, turn: &PendingTurn, expected: Version) {
+    /// Tells the turns of a session that was refused why, and commits those that can be.
+    async fn refuse(&self, work: &Work, session: &SessionTurns<'_>) {
+        for turn in &session.turns {
+            match self.unmet(work, turn).await {
+                Ok(Some(unmet)) => turn.answer(Err(unmet.into())),
+                Ok(None) => self.commit_one(work, turn).await,
+                Err(fault) => turn.answer(Err(Refusal::NotCommitted(fault))),
+            }
+        }
+    }
+
+    async fn unmet(&self, work: &Work, turn: &PendingTurn) -> Result<Option<Unmet>, Fault> {
         turn.set_not_sent();
-        match self.version_now(work, turn).await {
-            Ok(current) if current == expected => Box::pin(self.commit_one(work, turn)).await,
-            Ok(current) => turn.answer(Err(Refusal::Conflict(current))),
-            Err(fault) => turn.answer(Err(Refusal::NotCommitted(fault))),
-        }
+        let query = CommitRefusal::of(turn.append());
+        let row = work.pool.execute(&query, turn.deadline()).await;
+        row.map_err(Failure::fault)?.unmet(turn.append())
     }
+}
 
-    async fn version_now(&self, work: &Work, turn: &PendingTurn) -> Result<Version, Fault> {
-        let query = SessionVersion(KeyRow::of(&turn.append().key));
-        let stored = work.pool.execute(&query, turn.deadline()).await;
-        version_of(stored.map_err(Failure::fault)?.unwrap_or_default())
-    }
+/// Whether there is anything that may keep a turn from being committed onto what is there.
+fn is_conditional(turn: &PendingTurn) -> bool {
+    let append = turn.append();
+    append.if_version.is_some() || append.read_version.is_some() || append.completes.is_some()
 }
 
 /// The turns of one session in a statement.
 struct SessionTurns<'a> {
     /// The place of the first of them, from 1, as the statement counts.
     first: i64,
-    expected: Option<Version>,
     turns: Vec<&'a PendingTurn>,
 }
 
-impl SessionTurns<'_> {
+impl<'a> SessionTurns<'a> {
+    fn one(turn: &'a PendingTurn) -> Self {
+        Self {
+            first: 1,
+            turns: vec![turn],
+        }
+    }
+
     /// Answers the turns of a statement that was committed, and says how many there are: rows that do not add up (a trigger of the table
     /// swallowed some) leave the outcome open.
     fn answer(&self, rows: Vec<CommittedRow>) -> usize {
@@ -188,7 +219,6 @@ fn sessions<'a>(turns: &[&'a PendingTurn]) -> Vec<SessionTurns<'a>> {
             Some(session) => session.turns.push(turn),
             None => sessions.push(SessionTurns {
                 first,
-                expected: append.if_version,
                 turns: vec![turn],
             }),
         }

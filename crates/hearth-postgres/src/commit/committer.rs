@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::batch::Batch;
 use super::queue::Queue;
 use super::turn::PendingTurn;
+use crate::notice::ReplicaId;
 use crate::pool::Pool;
 use crate::queries::DeleteCommits;
 
@@ -57,6 +58,9 @@ pub(super) struct Work {
     pub(super) pool: Pool,
     pub(super) queue: Arc<Queue>,
     pub(super) figures: Arc<Figures>,
+    pub(super) replica: Option<ReplicaId>,
+    /// Silence after which a commit is in doubt. It leaves time to find out: executing it again is safe while it goes on.
+    pub(super) doubt_after: Duration,
 }
 
 /// Refuses what waits when its committer ends, however it ends.

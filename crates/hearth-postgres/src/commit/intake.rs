@@ -50,6 +50,8 @@ impl Intake {
                 pool: pool.clone(),
                 queue: Arc::clone(&queue),
                 figures: Arc::clone(&figures),
+                replica: config.notify,
+                doubt_after: config.commit_timeout / 2,
             };
             committer::start(work, handle.clone());
             queue

@@ -4,6 +4,7 @@ use hearth_domain::ports::AppendError;
 use hearth_domain::{Committed, Version};
 
 use crate::error::{Failure, Fault, FaultKind};
+use crate::rows::refusal::Unmet;
 
 /// What became of one turn.
 pub(super) type Outcome = Result<Committed, Refusal>;
@@ -12,6 +13,8 @@ pub(super) type Outcome = Result<Committed, Refusal>;
 #[derive(Debug, Clone)]
 pub(super) enum Refusal {
     Conflict(Version),
+    Erased,
+    ClaimLost,
     NotCommitted(Fault),
     Unknown(Fault),
     Overloaded,
@@ -24,7 +27,7 @@ impl Refusal {
             Self::NotCommitted(fault) | Self::Unknown(fault) => {
                 (fault.kind() != FaultKind::Failed).then_some(fault)
             }
-            Self::Conflict(_) | Self::Overloaded => None,
+            Self::Conflict(_) | Self::Erased | Self::ClaimLost | Self::Overloaded => None,
         }
     }
 }
@@ -33,9 +36,21 @@ impl From<Refusal> for AppendError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Conflict(current) => Self::VersionConflict { current },
+            Refusal::Erased => Self::Erased,
+            Refusal::ClaimLost => Self::ClaimLost,
             Refusal::NotCommitted(fault) => Self::NotCommitted(fault.into()),
             Refusal::Unknown(fault) => Self::Unknown(fault.into()),
             Refusal::Overloaded => Self::Overloaded,
+        }
+    }
+}
+
+impl From<Unmet> for Refusal {
+    fn from(unmet: Unmet) -> Self {
+        match unmet {
+            Unmet::Fence => Self::Erased,
+            Unmet::Claim => Self::ClaimLost,
+            Unmet::Version(current) => Self::Conflict(current),
         }
     }
 }

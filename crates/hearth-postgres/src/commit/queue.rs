@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hearth_domain::{Append, ConversationKey};
+use hearth_domain::{Append, ConversationKey, RequestKey};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -153,10 +153,12 @@ fn refuse(turns: impl IntoIterator<Item = PendingTurn>, fault: &Fault) {
 
 impl Waiting {
     /// Takes turns from the front, as many as fit one statement. A turn that names a version must see the turns of its session before
-    /// it, and be seen by those after it: it is alone with its session in a statement. Nobody overtakes a turn of the same session.
+    /// it, and be seen by those after it: it is alone with its session in a statement. So is a turn's request. Nobody overtakes a turn of the
+    /// same session.
     fn take(&mut self) -> Vec<PendingTurn> {
         let mut batch: Vec<PendingTurn> = Vec::new();
         let mut sessions: HashSet<ConversationKey> = HashSet::new();
+        let mut requests: HashSet<RequestKey> = HashSet::new();
         let mut blocked = self.held.clone();
         let mut passed = Vec::new();
         let mut bytes = 0;
@@ -166,7 +168,13 @@ impl Waiting {
             };
             let key = &turn.append().key;
             let is_alone = turn.append().if_version.is_some();
-            if blocked.contains(key) || (is_alone && sessions.contains(key)) {
+            let request = turn
+                .append()
+                .completes
+                .as_ref()
+                .map(|completion| &completion.request);
+            let is_taken = request.is_some_and(|request| requests.contains(request));
+            if blocked.contains(key) || (is_alone && sessions.contains(key)) || is_taken {
                 blocked.insert(key.clone());
                 passed.push(turn);
                 continue;
@@ -176,6 +184,7 @@ impl Waiting {
             } else {
                 sessions.insert(key.clone());
             }
+            requests.extend(request.cloned());
             bytes += turn.bytes();
             batch.push(turn);
         }
@@ -207,12 +216,14 @@ impl Drop for Hold {
 
 #[cfg(test)]
 mod tests {
-    use hearth_domain::{NewMessage, Role, Turn, Version};
+    use hearth_domain::{
+        ClaimOwner, Completion, Department, Endpoint, IdempotencyKey, NewMessage, Role, Turn, UserId, Version,
+    };
     use tokio::sync::{Semaphore, oneshot};
 
     use super::*;
 
-    /// One letter is a session, `!` says that the turn names a version.
+    /// One letter is a session, `!` says that the turn names a version, and a digit is the request that it completes.
     fn waiting(picture: &str) -> Waiting {
         let places = picture.split(' ').count();
         let room = Arc::new(Semaphore::new(places));
@@ -223,7 +234,7 @@ mod tests {
                 turn: Turn::new(vec![question]).unwrap(),
                 if_version: word.ends_with('!').then_some(Version::ZERO),
                 read_version: None,
-                completes: None,
+                completes: word.chars().find(char::is_ascii_digit).map(completion),
             };
             let room = Arc::clone(&room).try_acquire_owned().unwrap();
             let (reply, _) = oneshot::channel();
@@ -235,13 +246,27 @@ mod tests {
         }
     }
 
+    fn completion(digit: char) -> Completion {
+        let request = RequestKey {
+            department: Department::new("d").unwrap(),
+            user: UserId::new("u").unwrap(),
+            endpoint: Endpoint::Chat,
+            key: IdempotencyKey::new(&digit.to_string()).unwrap(),
+        };
+        Completion {
+            request,
+            owner: ClaimOwner::generate(),
+            answer: serde_json::Value::Null,
+        }
+    }
+
     fn numbers<'a>(turns: impl IntoIterator<Item = &'a PendingTurn>) -> Vec<usize> {
         let number = |turn: &PendingTurn| turn.append().turn.messages()[0].content().parse().unwrap();
         turns.into_iter().map(number).collect()
     }
 
     #[test]
-    fn turns_share_a_batch_unless_one_names_a_version() {
+    fn turns_share_a_batch_unless_a_version_or_a_request_forbids_it() {
         let check = |picture: &str, expected: &[&[usize]]| {
             let mut waiting = waiting(picture);
             let batches: Vec<Vec<usize>> = std::iter::from_fn(|| {
@@ -255,6 +280,8 @@ mod tests {
         check("a a! a a", &[&[0], &[1], &[2, 3]]);
         check("a! b! c", &[&[0, 1, 2]]);
         check("a! a! b a", &[&[0, 2], &[1], &[3]]);
+        check("a1 a2 b3 c", &[&[0, 1, 2, 3]]);
+        check("a1 a1 b1 a c", &[&[0, 4], &[1, 3], &[2]]);
     }
 
     #[test]

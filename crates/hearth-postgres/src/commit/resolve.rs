@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
+use super::committer::Work;
 use super::turn::PendingTurn;
 use crate::error::{Failure, Fault};
 use crate::pool::Pool;
@@ -24,10 +25,11 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// Brings the turns that went, and their rows; a failure leaves nothing open but [`Failure::Lost`]. The last deadline of the turns bounds
 /// the attempts. `trouble` is told when an outcome is in doubt.
 pub(super) async fn execute<'a>(
-    pool: &Pool,
+    work: &Work,
     turns: &[&'a PendingTurn],
     trouble: &Notify,
 ) -> (Vec<&'a PendingTurn>, Result<Vec<CommittedRow>, Failure>) {
+    let pool = &work.pool;
     let now = Instant::now();
     let deadline = turns.iter().map(|turn| turn.deadline()).max().unwrap_or(now);
     let connection = match pool.acquire(deadline).await {
@@ -40,14 +42,17 @@ pub(super) async fn execute<'a>(
         return (sent, Ok(Vec::new()));
     }
     let appends: Vec<_> = sent.iter().map(|turn| turn.append()).collect();
-    let batch = AppendTurns::of(Uuid::now_v7(), &appends);
-    let result = match pool.execute_on(connection, &batch).await {
+    let batch = AppendTurns::of(Uuid::now_v7(), &appends, work.replica);
+    let result = match pool.execute_on(connection, &batch, work.doubt_after).await {
         Err(Failure::Lost(fault)) => {
             trouble.notify_one();
             resolve(pool, &batch, deadline, fault).await
         }
         result => result,
     };
+    if result.is_ok() {
+        pool.condition().wrote();
+    }
     if let Err(Failure::NotSent(_) | Failure::Refused(_)) = result {
         sent.iter().for_each(|turn| turn.set_not_sent());
     }

@@ -1,59 +1,87 @@
 //! Commits any number of turns: one statement, which is its own transaction. It notes the batch's id and answer with them, so that
 //! running it again either finds that it was committed, and what it answered, or commits it now.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, SubsecRound, Utc};
 use diesel::QueryResult;
-use diesel::pg::Pg;
-use diesel::query_builder::{AstPass, QueryFragment};
-use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use hearth_domain::Append;
+use hearth_domain::{Append, Completion, ConversationKey, Version};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::notice::ReplicaId;
 use crate::pool::Intent;
+use crate::queries::KeyColumns;
+use crate::queries::append_statement::Statement;
 use crate::queries::batch_answer::{BatchAnswer, says_noted};
-use crate::queries::{KeyColumns, fixed_statement};
 use crate::rows::committed::CommittedRow;
 
-/// Turns, and their messages, column by column.
+/// Turns, their messages, and the requests that they complete, column by column.
 pub(crate) struct AppendTurns<'a> {
-    batch: Uuid,
-    turns: KeyColumns,
-    expected: Option<Vec<Option<i64>>>,
-    turn_of_message: Vec<i64>,
-    roles: Vec<&'static str>,
-    contents: Vec<&'a str>,
-    times: Vec<Option<DateTime<Utc>>>,
-    metadata: Vec<Option<&'a Value>>,
+    pub(super) batch: Uuid,
+    pub(super) turns: KeyColumns,
+    pub(super) reads: Vec<Option<i64>>,
+    pub(super) expected: Vec<Option<i64>>,
+    pub(super) keyed: Vec<bool>,
+    pub(super) messages: MessageColumns<'a>,
+    pub(super) requests: RequestColumns<'a>,
+    pub(super) replica: Option<String>,
+}
+
+/// Messages, in the order of their turns.
+#[derive(Default)]
+pub(super) struct MessageColumns<'a> {
+    /// The place of the message's turn in the batch, from 1.
+    pub(super) turns: Vec<i64>,
+    pub(super) roles: Vec<&'static str>,
+    pub(super) contents: Vec<&'a str>,
+    pub(super) times: Vec<Option<DateTime<Utc>>>,
+    pub(super) metadata: Vec<Option<&'a Value>>,
+}
+
+/// The requests that turns complete, in the order in which every batch locks them.
+#[derive(Default)]
+pub(super) struct RequestColumns<'a> {
+    pub(super) departments: Vec<&'a str>,
+    pub(super) users: Vec<&'a str>,
+    pub(super) endpoints: Vec<&'static str>,
+    pub(super) keys: Vec<&'a str>,
+    pub(super) owners: Vec<Uuid>,
+    pub(super) answers: Vec<&'a Value>,
+    /// The place of the request's turn in the batch, from 1.
+    pub(super) turns: Vec<i64>,
+    /// The turn's place among those of its session, from 1.
+    pub(super) nths: Vec<i64>,
+    /// The turn's messages among those of its session: the first and the last one, from 1.
+    pub(super) firsts: Vec<i64>,
+    pub(super) lasts: Vec<i64>,
+}
+
+/// What the turns of a session before this one have added.
+#[derive(Default)]
+struct Before {
+    turns: i64,
+    messages: i64,
 }
 
 impl<'a> AppendTurns<'a> {
-    /// The columns of turns. A turn that names a version must be its session's only one.
-    pub(crate) fn of(batch: Uuid, appends: &[&'a Append]) -> Self {
-        let expected = |append: &&Append| append.if_version.map(hearth_domain::Version::to_stored);
-        let any_expected = appends.iter().any(|append| append.if_version.is_some());
+    /// The columns of turns. A turn that names a version must be its session's only one, and no two may complete the same request.
+    pub(crate) fn of(batch: Uuid, appends: &[&'a Append], replica: Option<ReplicaId>) -> Self {
+        let stored = |version: Option<Version>| version.map(Version::to_stored);
         let mut columns = Self {
             batch,
             turns: KeyColumns::default(),
-            expected: any_expected.then(|| appends.iter().map(expected).collect()),
-            turn_of_message: Vec::new(),
-            roles: Vec::new(),
-            contents: Vec::new(),
-            times: Vec::new(),
-            metadata: Vec::new(),
+            reads: appends.iter().map(|append| stored(append.read_version)).collect(),
+            expected: appends.iter().map(|append| stored(append.if_version)).collect(),
+            keyed: appends.iter().map(|append| append.completes.is_some()).collect(),
+            messages: MessageColumns::default(),
+            requests: RequestColumns::of(appends),
+            replica: replica.map(ReplicaId::to_text),
         };
         for (append, turn) in appends.iter().zip(1_i64..) {
             columns.turns.push(&append.key);
-            for message in append.turn.messages() {
-                columns.turn_of_message.push(turn);
-                columns.roles.push(message.role().as_str());
-                columns.contents.push(message.content());
-                // Cut here: what the driver does with parts of a microsecond depends on the century.
-                let time = message.created_at().map(|time| time.trunc_subsecs(6));
-                columns.times.push(time);
-                columns.metadata.push(message.metadata());
-            }
+            columns.messages.push(turn, append);
         }
         columns
     }
@@ -62,17 +90,31 @@ impl<'a> AppendTurns<'a> {
     pub(crate) const fn batch(&self) -> Uuid {
         self.batch
     }
+
+    async fn commit<const VERSIONS: bool>(
+        &self,
+        connection: &mut AsyncPgConnection,
+    ) -> QueryResult<Vec<CommittedRow>> {
+        let is_keyed = self.keyed.contains(&true);
+        match (is_keyed, self.replica.is_some()) {
+            (false, false) => Statement::<VERSIONS, false, false>(self).load(connection).await,
+            (false, true) => Statement::<VERSIONS, false, true>(self).load(connection).await,
+            (true, false) => Statement::<VERSIONS, true, false>(self).load(connection).await,
+            (true, true) => Statement::<VERSIONS, true, true>(self).load(connection).await,
+        }
+    }
 }
 
 impl Intent for AppendTurns<'_> {
-    /// The inserted rows, whenever they were; none for a session that is not at the version that was named.
+    /// The inserted rows, whenever they were; none for a session one of whose turns must not be committed.
     type Answer = Vec<CommittedRow>;
 
     /// While the same batch is still being committed elsewhere, this waits for it to end.
     async fn run(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<CommittedRow>> {
-        let committed = match &self.expected {
-            Some(expected) => AtVersions(self, expected).load(connection).await,
-            None => AtAnyVersion(self).load(connection).await,
+        let committed = if self.expected.iter().any(Option::is_some) {
+            self.commit::<true>(connection).await
+        } else {
+            self.commit::<false>(connection).await
         };
         match committed {
             Err(error) if says_noted(&error) => BatchAnswer(self.batch).load(connection).await,
@@ -81,141 +123,55 @@ impl Intent for AppendTurns<'_> {
     }
 }
 
-/// The statement of nearly all commits.
-struct AtAnyVersion<'a>(&'a AppendTurns<'a>);
-
-/// The statement of batches with turns that name a version: each session is looked up once more.
-struct AtVersions<'a>(&'a AppendTurns<'a>, &'a [Option<i64>]);
-
-fixed_statement!(AtAnyVersion<'a>, (BigInt, BigInt, BigInt, Timestamptz));
-fixed_statement!(AtVersions<'a>, (BigInt, BigInt, BigInt, Timestamptz));
-
-/// The distinct sessions, each with its first turn and the number of its turns.
-const SESSIONS: &str = "SELECT department, user_id, session_id, min(number) AS first, count(*) AS turns \
-                        FROM turn GROUP BY department, user_id, session_id";
-
-/// Creates or locks each session's row and raises its version.
-const RAISE: &str = "INSERT INTO chatbot_sessions AS s \
-                         (department, user_id, session_id, version, started_at, last_active_at) \
-                     SELECT n.department, n.user_id, n.session_id, n.turns, \
-                            clock_timestamp(), clock_timestamp() ";
-
-/// In the order of the keys, so that no two batches wait for each other.
-const IN_ORDER: &str = "ORDER BY n.department COLLATE \"C\", n.user_id COLLATE \"C\", \
-                            n.session_id COLLATE \"C\" \
-                        ON CONFLICT (department, user_id, session_id) DO UPDATE \
-                        SET version = s.version + excluded.version, \
-                            last_active_at = excluded.last_active_at, ended_at = NULL ";
-
-const RAISED: &str = "RETURNING s.department, s.user_id, s.session_id, s.version";
-
-impl QueryFragment<Pg> for AtAnyVersion<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        push_turns(self.0, &mut out)?;
-        out.push_sql(
-            ") WITH ORDINALITY AS t (department, user_id, session_id, number)), session AS MATERIALIZED (",
-        );
-        out.push_sql(SESSIONS);
-        out.push_sql("), raised AS (");
-        out.push_sql(RAISE);
-        out.push_sql("FROM session n ");
-        out.push_sql(IN_ORDER);
-        out.push_sql(RAISED);
-        push_messages(self.0, &mut out)
+impl<'a> MessageColumns<'a> {
+    fn push(&mut self, turn: i64, append: &'a Append) {
+        for message in append.turn.messages() {
+            self.turns.push(turn);
+            self.roles.push(message.role().as_str());
+            self.contents.push(message.content());
+            // Cut here: what the driver does with parts of a microsecond depends on the century.
+            let time = message.created_at().map(|time| time.trunc_subsecs(6));
+            self.times.push(time);
+            self.metadata.push(message.metadata());
+        }
     }
 }
 
-impl QueryFragment<Pg> for AtVersions<'_> {
-    /// A session that is named with a version above 0 and has no row is in conflict, and must not come into being. The others are
-    /// compared under their row's lock.
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        push_turns(self.0, &mut out)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Nullable<BigInt>>, _>(self.1)?;
-        out.push_sql(
-            ") WITH ORDINALITY AS t (department, user_id, session_id, expected, number)), \
-             session AS MATERIALIZED ( \
-                 SELECT counted.*, turn.expected FROM (",
-        );
-        out.push_sql(SESSIONS);
-        out.push_sql(") counted JOIN turn ON turn.number = counted.first), raised AS (");
-        out.push_sql(RAISE);
-        out.push_sql(
-            "FROM session n \
-             WHERE coalesce(n.expected, 0) = 0 \
-                OR EXISTS (SELECT FROM chatbot_sessions k WHERE k.department = n.department \
-                           AND k.user_id = n.user_id AND k.session_id = n.session_id) ",
-        );
-        out.push_sql(IN_ORDER);
-        out.push_sql(
-            "WHERE s.version = coalesce( \
-                 (SELECT n.expected FROM session n WHERE n.department = s.department \
-                  AND n.user_id = s.user_id AND n.session_id = s.session_id), s.version) ",
-        );
-        out.push_sql(RAISED);
-        push_messages(self.0, &mut out)
+impl<'a> RequestColumns<'a> {
+    fn of(appends: &[&'a Append]) -> Self {
+        let mut columns = Self::default();
+        if appends.iter().all(|append| append.completes.is_none()) {
+            return columns;
+        }
+        let mut sessions: HashMap<&ConversationKey, Before> = HashMap::new();
+        let mut requests = Vec::new();
+        for (append, turn) in appends.iter().zip(1_i64..) {
+            let before = sessions.entry(&append.key).or_default();
+            let first = before.messages + 1;
+            before.turns += 1;
+            before.messages += i64::try_from(append.turn.messages().len()).unwrap_or(i64::MAX);
+            if let Some(completion) = &append.completes {
+                requests.push((completion, turn, before.turns, first, before.messages));
+            }
+        }
+        requests.sort_unstable_by_key(|(completion, ..)| &completion.request);
+        for (completion, turn, nth, first, last) in requests {
+            columns.push(completion);
+            columns.turns.push(turn);
+            columns.nths.push(nth);
+            columns.firsts.push(first);
+            columns.lasts.push(last);
+        }
+        columns
     }
-}
 
-/// Begins the statement.
-fn push_turns<'b>(appends: &'b AppendTurns<'_>, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-    out.push_sql(
-        "WITH turn AS MATERIALIZED ( \
-             SELECT * FROM unnest(",
-    );
-    appends.turns.push_to(out)
-}
-
-/// Ends the statement.
-///
-/// - `moment` is the time of the commit, taken when every lock is held: times grow with ids.
-/// - `added` are the messages in the order of the turns. The sort needs all of `raised`, so that no id is drawn before the locks are
-///   held; within a session ids are therefore in the order of commits.
-/// - `noted` refuses the whole statement where the batch is noted already.
-fn push_messages<'b>(appends: &'b AppendTurns<'_>, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-    out.push_sql(
-        "), moment AS MATERIALIZED ( \
-             SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM raised) AS locked \
-         ), added AS ( \
-             INSERT INTO chatbot_messages \
-                 (department, user_id, session_id, role, content, created_at, metadata) \
-             SELECT turn.department, turn.user_id, turn.session_id, \
-                    m.role, m.content, coalesce(m.created_at, moment.now), m.metadata \
-             FROM unnest(",
-    );
-    out.push_bind_param::<Array<BigInt>, _>(&appends.turn_of_message)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Array<Text>, _>(&appends.roles)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Array<Text>, _>(&appends.contents)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Array<Nullable<Timestamptz>>, _>(&appends.times)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Array<Nullable<Jsonb>>, _>(&appends.metadata)?;
-    out.push_sql(
-        ") WITH ORDINALITY AS m (turn, role, content, created_at, metadata, place) \
-             JOIN turn ON turn.number = m.turn \
-             JOIN raised USING (department, user_id, session_id) \
-             CROSS JOIN moment \
-             ORDER BY m.place \
-             RETURNING department COLLATE \"C\" AS department, user_id COLLATE \"C\" AS user_id, \
-                       session_id COLLATE \"C\" AS session_id, id, created_at \
-         ), answer AS MATERIALIZED ( \
-             SELECT session.first, raised.version, added.id, added.created_at \
-             FROM added \
-             JOIN raised USING (department, user_id, session_id) \
-             JOIN session USING (department, user_id, session_id) \
-         ), noted AS ( \
-             INSERT INTO chatbot_commits (batch_id, turns, versions, ids, times) \
-             SELECT ",
-    );
-    out.push_bind_param::<SqlUuid, _>(&appends.batch)?;
-    out.push_sql(
-        ", coalesce(array_agg(first), '{}'), coalesce(array_agg(version), '{}'), \
-                coalesce(array_agg(id), '{}'), coalesce(array_agg(created_at), '{}') \
-             FROM answer \
-         ) \
-         SELECT first, version, id, created_at FROM answer",
-    );
-    Ok(())
+    fn push(&mut self, completion: &'a Completion) {
+        let request = &completion.request;
+        self.departments.push(request.department.as_str());
+        self.users.push(request.user.as_str());
+        self.endpoints.push(request.endpoint.as_str());
+        self.keys.push(request.key.as_str());
+        self.owners.push(completion.owner.0);
+        self.answers.push(&completion.answer);
+    }
 }

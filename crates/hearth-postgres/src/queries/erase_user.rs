@@ -8,8 +8,9 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use crate::pool::Intent;
 use crate::queries::KeyColumns;
+use crate::queries::blank_answers::BlankAnswers;
 use crate::queries::delete_messages::DeleteMessages;
-use crate::queries::raise_erased::RaiseErased;
+use crate::queries::raise_erased::raise_erased;
 use crate::queries::user_sessions::UserSessions;
 
 /// Rounds until a user who keeps opening sessions meanwhile is given up on.
@@ -19,6 +20,7 @@ const ROUNDS_MAX: u32 = 16;
 pub(crate) struct EraseUser {
     pub(crate) department: String,
     pub(crate) user_id: String,
+    pub(crate) replica: Option<String>,
 }
 
 impl Intent for EraseUser {
@@ -27,6 +29,11 @@ impl Intent for EraseUser {
     /// Each round takes the sessions that are new since the one before, until there are none: no session is opened half-way and
     /// overlooked.
     async fn run(&self, connection: &mut AsyncPgConnection) -> QueryResult<BTreeSet<String>> {
+        let answers = BlankAnswers {
+            department: &self.department,
+            user_id: &self.user_id,
+            session_id: None,
+        };
         connection
             .transaction(async |connection| {
                 let mut seen = BTreeSet::new();
@@ -34,9 +41,10 @@ impl Intent for EraseUser {
                 for _ in 0..ROUNDS_MAX {
                     let fresh = self.unseen(connection, &mut seen).await?;
                     if fresh.len() == 0 {
+                        answers.execute(connection).await?;
                         return Ok(had_messages);
                     }
-                    RaiseErased(&fresh).load::<i64>(connection).await?;
+                    raise_erased(connection, &fresh, self.replica.as_deref()).await?;
                     had_messages.extend(DeleteMessages(&fresh).load::<String>(connection).await?);
                 }
                 Err(QueryError::DatabaseError(

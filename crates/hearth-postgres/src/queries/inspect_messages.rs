@@ -5,6 +5,7 @@ use diesel::{OptionalExtension, QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::pool::Intent;
+use crate::trigger::COVERED;
 
 /// Whether there is an index that a load can walk: on the key and then the id, of all rows, and whole.
 pub(crate) const USABLE_INDEX: &str = "EXISTS ( \
@@ -39,8 +40,9 @@ pub(crate) struct RelationRow {
     pub(crate) sequence_cache: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     pub(crate) sequence_increment: Option<i64>,
-    #[diesel(sql_type = Bool)]
-    pub(crate) trigger: bool,
+    /// Whether other programs' writes are told of; none where what is behind a view cannot be seen.
+    #[diesel(sql_type = Nullable<Bool>)]
+    pub(crate) trigger: Option<bool>,
     /// Whether Hearth's own tables are there.
     #[diesel(sql_type = Bool)]
     pub(crate) migrated: bool,
@@ -70,8 +72,7 @@ impl Intent for InspectMessages {
                     coalesce(obj_description(c.oid, 'pg_class') = 'made by Hearth', false) AS made_by_hearth, \
                     {USABLE_INDEX} AS usable_index, \
                     s.name AS sequence, s.cache AS sequence_cache, s.increment AS sequence_increment, \
-                    EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal \
-                            AND t.tgenabled <> 'D' AND starts_with(t.tgname, 'hearth_')) AS trigger, \
+                    ({COVERED}) AS trigger, \
                     to_regclass('chatbot_sessions') IS NOT NULL AS migrated \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              CROSS JOIN ({SEQUENCE}) s \

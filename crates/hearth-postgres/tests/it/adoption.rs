@@ -264,7 +264,7 @@ async fn a_view_is_served_as_far_as_it_can_be_seen() {
     let adoption = store.adoption().await.unwrap();
     assert_eq!(adoption.relation, Relation::View);
     assert_eq!(adoption.index, IndexState::NotInspected);
-    assert_eq!(adoption.foreign_writers, ForeignWriters::NotInspected);
+    assert_eq!(adoption.foreign_writers, ForeignWriters::NotCovered);
     assert_eq!(contents(&store, "old").await, ["Hello", "Hi"]);
     append_one(&store, append("old", "through the view"))
         .await

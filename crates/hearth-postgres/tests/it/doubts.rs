@@ -125,6 +125,19 @@ async fn a_backend_that_is_still_at_it_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_connection_that_falls_silent_is_given_up_in_time() {
+    let database = migrated().await;
+    let proxy = Proxy::in_front_of(&database).await;
+    let mut config = PostgresConfig::new(proxy.url());
+    config.commit_timeout = Duration::from_secs(6);
+    let store = PostgresStore::open(&config, Handle::current()).unwrap();
+    proxy.cut("unheard", Cut::Silence);
+    let turn = append_one(&store, append("s", "unheard")).await.unwrap();
+    assert!(!proxy.is_waiting());
+    assert_rows(&database.client().await.unwrap(), &[&turn]).await;
+}
+
+#[tokio::test]
 async fn what_arrives_late_is_not_committed_again() {
     let (store, proxy, _database, client) = behind_proxy().await;
     proxy.cut("held back", Cut::BeforeDelivery);

@@ -1,5 +1,6 @@
 //! Turns that are committed together: in order, each with its own outcome, never more than there is room for.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hearth_domain::ports::{AppendError, HistoryStore, PageFrom, StoreError};
@@ -84,6 +85,29 @@ async fn what_gathers_while_a_batch_is_under_way_is_the_next_batch() {
     assert_eq!(stored, answered.iter().map(|row| row.id).collect::<Vec<_>>());
     let status = store.commit_status();
     assert_eq!((status.queued_turns, status.batches, status.turns), (0, 3, 65));
+}
+
+/// On one thread, tasks go on in the order in which they were answered.
+#[tokio::test]
+async fn turns_of_one_session_are_answered_in_the_order_of_their_versions() {
+    let (store, database) = open().await;
+    append_one(&store, append("s", "first")).await.unwrap();
+    let mut other = database.client().await.unwrap();
+    let holding = lock(&mut other, "s").await;
+    let answered = Arc::new(Mutex::new(Vec::new()));
+    let mut turns = JoinSet::new();
+    for number in 0..40 {
+        let (store, answered) = (store.clone(), Arc::clone(&answered));
+        let turn = async move {
+            let committed = append_one(&store, append("s", &format!("question {number}"))).await;
+            answered.lock().unwrap().push(committed.unwrap().version.get());
+        };
+        turns.spawn_on(turn, &Handle::current());
+    }
+    queued(&store, 40).await;
+    holding.rollback().await.unwrap();
+    turns.join_all().await;
+    assert_eq!(*answered.lock().unwrap(), (2..=41).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -5,14 +5,24 @@ mod adoption;
 mod commits;
 mod doubts;
 mod faults;
+mod feed;
+mod feed_stall;
+mod fence;
 mod grouping;
+mod legacy;
 mod loads;
+mod log;
+mod notices;
 mod proxy;
+mod request_crowds;
+mod requests;
 mod runtimes;
 mod schema;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod troubles;
+mod trigger;
 
 use std::time::Duration;
 

@@ -20,6 +20,8 @@ pub(crate) enum Cut {
     BeforeDelivery,
     /// As after the answer, and no connection gets through any more.
     ForGood,
+    /// Nothing goes either way any more, and nobody hangs up.
+    Silence,
 }
 
 /// A proxy that cuts one connection.
@@ -156,6 +158,10 @@ async fn lose(cut: Cut, client: TcpStream, mut server: TcpStream, sent: &[u8], s
             server.write_all(sent).await.unwrap();
             until_ready(&mut server).await;
             drop(client);
+        }
+        Cut::Silence => {
+            let _open = (client, server);
+            std::future::pending::<()>().await;
         }
         Cut::WhileCommitting => {
             server.write_all(sent).await.unwrap();

@@ -8,12 +8,12 @@ use hearth_testkit::postgres::{Cluster, Options, Tls, database};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::runtime::Handle;
 
-struct Authority {
-    pem: String,
+pub(crate) struct Authority {
+    pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-fn authority() -> Authority {
+pub(crate) fn authority() -> Authority {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -24,7 +24,7 @@ fn authority() -> Authority {
     }
 }
 
-fn encrypted_cluster(authority: &Authority, host: &str) -> Cluster {
+pub(crate) fn encrypted_cluster(authority: &Authority, host: &str) -> Cluster {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
     let certificate = params.signed_by(&key, &authority.issuer).unwrap();
