@@ -3,10 +3,9 @@
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hearth_cache::{Cache, CacheConfig, Spawner};
-use hearth_chat::{Chat, ChatRequest};
+use hearth_chat::{Chat, ChatConfig, ChatRequest};
 use hearth_domain::ports::{Answer, ChatModel, Deltas, ModelError, Prompt, SystemClock};
 use hearth_domain::{Department, MemoryStore, NewMessage, Role, SessionId, Status, UserId};
 
@@ -43,7 +42,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let spawner = Spawner::new(tokio::runtime::Handle::current());
     let store = Arc::new(MemoryStore::default());
     let cache = Cache::new(store, CacheConfig::default(), clock.clone(), spawner.clone());
-    let chat = Chat::new(cache, Arc::new(Parrot), clock, spawner, Duration::from_secs(10));
+    let chat = Chat::new(cache, Arc::new(Parrot), clock, spawner, ChatConfig::default());
 
     for query in ["Polly wants a cracker", "What did I say?"] {
         let request = ChatRequest {
@@ -54,8 +53,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             history: true,
             min_version: None,
             if_version: None,
+            idempotency: None,
         };
-        let answer = chat.answer(request).await?;
+        let answer = chat.answer(request).await?.answer;
         println!("{query} -> {} ({:?})", answer.response, answer.history);
     }
     Ok(())

@@ -2,12 +2,26 @@
 
 pub mod models;
 
+mod answer;
+mod append;
 mod chat;
+mod config;
 mod error;
+mod produce;
 mod prompt;
+mod queue;
+mod record;
+mod request;
+mod requests;
+mod response;
 mod store_gate;
+mod stream;
 mod turn;
 
+pub use answer::{Answered, Appended, ChatAnswer, HistoryUse, Timings};
 pub use chat::Chat;
-pub use error::ChatError;
-pub use turn::{ChatAnswer, ChatRequest, HistoryUse, Timings};
+pub use config::{ChatConfig, Concurrent};
+pub use error::{ChatError, ResumeError};
+pub use prompt::PromptConfig;
+pub use request::{AppendRequest, ChatRequest, Idempotency};
+pub use stream::{TurnEvent, TurnEventKind, TurnStream};

@@ -1,5 +1,10 @@
 //! The models that answer.
 
 pub mod builtin;
+pub mod openai;
+
+mod admission;
+mod breaker;
 
 pub use builtin::BuiltinModel;
+pub use openai::{OpenAiConfig, OpenAiModel};

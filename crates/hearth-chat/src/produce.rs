@@ -1,0 +1,195 @@
+//! A turn until its response is there: its place in the session, the history, the prompt, the model.
+
+use hearth_cache::{ReadError, Reading, Source};
+use hearth_domain::ports::{AppendError, HistoryStore, ModelError, RequestLog, StoreError};
+use hearth_domain::{Append, ConversationKey, NewMessage, Role, SessionId, Status, Turn, TurnId, Version};
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+
+use crate::answer::{HistoryUse, Timings};
+use crate::chat::Room;
+use crate::error::ChatError;
+use crate::prompt::{is_truncated, prompt, responses};
+use crate::queue::Place;
+use crate::record::Record;
+use crate::request::ChatRequest;
+use crate::response::respond;
+use crate::stream::Teller;
+
+/// A turn under way.
+struct UnderWay<'a> {
+    request: &'a ChatRequest,
+    key: ConversationKey,
+    turn_id: TurnId,
+    deadline: Instant,
+}
+
+/// What a turn came to before anything was noted in the store.
+pub(crate) struct Produced {
+    pub(crate) key: ConversationKey,
+    pub(crate) record: Record,
+    /// The turn to commit; none where history is off.
+    pub(crate) append: Option<Append>,
+    pub(crate) timings: Timings,
+    /// The next turn of the session begins when this one is noted.
+    pub(crate) place: Option<Place>,
+}
+
+impl<S: HistoryStore + RequestLog> Room<S> {
+    /// All of a turn but what is noted of it.
+    pub(crate) async fn produce(
+        &self,
+        request: &ChatRequest,
+        session: SessionId,
+        deadline: Instant,
+        teller: &mut Teller,
+    ) -> Result<Produced, ChatError> {
+        let turn = UnderWay {
+            request,
+            key: ConversationKey::new(request.department.clone(), request.user.clone(), session),
+            turn_id: TurnId::generate(),
+            deadline,
+        };
+        let mut timings = Timings::default();
+        if !request.history {
+            let record = self.ask(&turn, None, teller, &mut timings).await?;
+            return Ok(Produced {
+                key: turn.key,
+                record,
+                append: None,
+                timings,
+                place: None,
+            });
+        }
+        let place = self
+            .queue
+            .enter(&turn.key, deadline)
+            .await
+            .map_err(|_busy| ChatError::SessionBusy)?;
+        let began = self.clock.now();
+        let reading = timeout_at(deadline, self.read(&turn.key, request))
+            .await
+            .unwrap_or(Err(ChatError::History(ReadError::TimedOut)))?;
+        timings.history = self.clock.now().saturating_sub(began);
+        let record = self.ask(&turn, Some(&reading), teller, &mut timings).await?;
+        let append = append(&turn, &record, &reading)?;
+        Ok(Produced {
+            key: turn.key,
+            record,
+            append: Some(append),
+            timings,
+            place: Some(place),
+        })
+    }
+
+    /// Reads the history first: without it, and without a store to keep the turn in, no model is asked.
+    async fn read(&self, key: &ConversationKey, request: &ChatRequest) -> Result<Reading, ChatError> {
+        self.gate
+            .pass(self.cache.store())
+            .await
+            .map_err(ChatError::StoreAway)?;
+        // Whoever expects a version must be shown at least that one, or memory would be blamed for being behind.
+        let least = request
+            .min_version
+            .max(request.if_version)
+            .unwrap_or(Version::ZERO);
+        let reading = if request.session.is_none() && least == Version::ZERO {
+            self.cache.open(key)
+        } else {
+            self.cache
+                .history_since(key, least)
+                .await
+                .map_err(|error| missed(request, error))?
+        };
+        let current = reading.history().version();
+        if request.if_version.is_some_and(|expected| expected != current) {
+            return Err(ChatError::Commit(AppendError::VersionConflict { current }));
+        }
+        if reading.is_degraded() {
+            return Err(ChatError::StoreAway(StoreError::Unavailable(
+                "the history could not be renewed".into(),
+            )));
+        }
+        Ok(reading)
+    }
+
+    /// Asks the model, and times it.
+    async fn ask(
+        &self,
+        turn: &UnderWay<'_>,
+        reading: Option<&Reading>,
+        teller: &mut Teller,
+        timings: &mut Timings,
+    ) -> Result<Record, ChatError> {
+        let department = &turn.key.department;
+        let prompt = prompt(
+            &self.config.prompt,
+            department,
+            reading.map(Reading::history),
+            turn.request.query.content(),
+            teller.is_heard(),
+        );
+        let history = reading.map(|reading| HistoryUse {
+            source: reading.source(),
+            responses: responses(&prompt),
+            truncated: is_truncated(&prompt),
+        });
+        teller.started(&self.hub, &turn.key, turn.turn_id);
+        let began = self.clock.now();
+        let response = respond(&*self.model, prompt, turn.deadline, teller).await;
+        timings.model = self.clock.now().saturating_sub(began);
+        let response = response.map_err(ChatError::Model)?;
+        Ok(Record {
+            turn_id: turn.turn_id,
+            response: response.text,
+            incomplete: response.status == Status::Incomplete,
+            model: self.model.name(department).to_owned(),
+            usage: response.usage,
+            history: history.map(Into::into),
+            answered_at: self.clock.utc(),
+        })
+    }
+}
+
+/// The turn on its way to the store.
+fn append(turn: &UnderWay<'_>, record: &Record, reading: &Reading) -> Result<Append, ChatError> {
+    let unusable = |error| ChatError::Model(ModelError::Failed(Box::new(error)));
+    let request = turn.request;
+    let response = NewMessage::new(Role::Assistant, record.response.as_str())
+        .map_err(unusable)?
+        .with_metadata(metadata(record));
+    let messages = vec![request.query.clone(), response];
+    // A session that was made up here is expected to be nobody else's.
+    let is_ours = reading.source() == Source::New && request.session.is_none();
+    Ok(Append {
+        key: turn.key.clone(),
+        turn: Turn::with_id(turn.turn_id, messages).map_err(unusable)?,
+        if_version: request.if_version.or(is_ours.then_some(Version::ZERO)),
+        read_version: Some(reading.history().version()),
+        completes: None,
+    })
+}
+
+/// What is kept with a response beside its text: by the turn's id, another replica finds what became of a stream.
+fn metadata(record: &Record) -> serde_json::Value {
+    let mut metadata = json!({ "model": record.model, "turn_id": record.turn_id });
+    if let Some(members) = metadata.as_object_mut() {
+        if let Some(usage) = record.usage {
+            members.insert("usage".into(), json!(usage));
+        }
+        if record.incomplete {
+            members.insert("status".into(), json!(Status::INCOMPLETE));
+        }
+    }
+    metadata
+}
+
+/// A history older than `if_version` is a conflict; one older than `min_version` alone is not fresh enough.
+fn missed(request: &ChatRequest, error: ReadError) -> ChatError {
+    if let ReadError::NotFresh { held: current } = error
+        && request.if_version.is_some_and(|expected| expected > current)
+    {
+        return ChatError::Commit(AppendError::VersionConflict { current });
+    }
+    ChatError::History(error)
+}

@@ -1,0 +1,10 @@
+//! The client of OpenAI-compatible servers, against one that does what each test says.
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected stops")]
+
+mod faults;
+mod limits;
+mod requests;
+mod retries;
+mod setup;
+mod streams;
+mod whole;
