@@ -6,17 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hearth_domain::ports::{AppendError, Clock, HistoryStore, StoreError};
+use hearth_domain::ports::{AppendError, ChangeFeed, Clock, HistoryStore, StoreError};
 use hearth_domain::{Append, Committed, ConversationKey, Department, UserId, Version};
 
 use crate::config::CacheConfig;
 use crate::error::ReadError;
 use crate::expiry;
+use crate::following;
 use crate::loader::{LoadQueue, Loader};
-use crate::performance::{Occupancy, Performance};
+use crate::outage::Outage;
+use crate::performance::{Coherence, Occupancy, Performance};
 use crate::reading::Reading;
 use crate::slots::Slots;
 use crate::spawn::Spawner;
+use crate::statistics::Count;
+use crate::statistics::ReadLatencies;
 use crate::strategy::Strategy;
 
 /// Sessions of one warm-up that wait for their load at a time, so that a large warm-up leaves room in the queue for readers.
@@ -31,6 +35,7 @@ pub struct Cache<S> {
 pub(crate) struct Shared<S> {
     pub(crate) store: Arc<S>,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) outage: Arc<Outage<S>>,
     pub(crate) queue: LoadQueue,
     pub(crate) spawner: Spawner,
     pub(crate) clock: Arc<dyn Clock>,
@@ -66,9 +71,15 @@ impl<S: HistoryStore> Cache<S> {
             Strategy::PassThrough => false,
         };
         let slots = Arc::new(Slots::new(config.budget_bytes, config.window, keeps));
+        let outage = Arc::new(Outage::new(
+            Arc::clone(&store),
+            spawner.clone(),
+            config.load_timeout,
+        ));
         let loader = Loader {
             store: Arc::clone(&store),
             slots: Arc::clone(&slots),
+            outage: Arc::clone(&outage),
             clock: Arc::clone(&clock),
             config,
         };
@@ -83,6 +94,7 @@ impl<S: HistoryStore> Cache<S> {
             shared: Arc::new(Shared {
                 store,
                 slots,
+                outage,
                 queue,
                 spawner,
                 clock,
@@ -90,6 +102,20 @@ impl<S: HistoryStore> Cache<S> {
                 started,
             }),
         }
+    }
+
+    /// Keeps memory coherent with other writers, whom `feed` tells of. Call it once, before the first read.
+    ///
+    /// From then on memory is trusted only while heartbeats come back that are not older than `max_staleness`; a session that is not
+    /// trusted is loaded again by its next read, and served as degraded where the store is away. A process that is the store's only writer follows
+    /// no feed, or a [`NullFeed`](hearth_domain::ports::NullFeed) with `Duration::MAX`.
+    ///
+    /// A read that is not degraded shows all that other processes committed up to `max_staleness` before it began, and all that was told until then.
+    pub fn follow(&self, feed: impl ChangeFeed, max_staleness: Duration) {
+        let shared = &self.shared;
+        shared.slots.freshness.follow(max_staleness);
+        let following = following::follow(feed, Arc::downgrade(&shared.slots));
+        shared.spawner.spawn_forever(following);
     }
 
     /// A session's history: from memory where it is loaded, else from the store, which is asked once however many readers wait.
@@ -223,7 +249,14 @@ impl<S: HistoryStore> Cache<S> {
                 budget_bytes: shared.config.budget_bytes,
             },
             load_queue: shared.queue.len(),
+            coherence: shared.coherence(),
         }
+    }
+
+    /// How long reads took since the cache was made.
+    #[must_use]
+    pub fn latencies(&self) -> ReadLatencies {
+        self.shared.slots.statistics.latencies()
     }
 
     /// The loaded sessions that were used last, the last one first. Walks over all sessions, without stopping anybody.
@@ -260,5 +293,24 @@ impl<S: HistoryStore> Cache<S> {
     #[doc(hidden)]
     pub fn validate(&self) {
         self.shared.slots.validate();
+    }
+}
+
+impl<S: HistoryStore> Shared<S> {
+    fn coherence(&self) -> Option<Coherence> {
+        let Slots {
+            freshness,
+            statistics,
+            ..
+        } = &*self.slots;
+        freshness.is_followed().then(|| Coherence {
+            connected: freshness.is_connected(),
+            staleness: freshness.staleness(self.clock.now()),
+            max_staleness: freshness.max_staleness(),
+            store_is_away: self.outage.is_known(),
+            changes: statistics.total(Count::Changes),
+            gaps: statistics.total(Count::Gaps),
+            suspected: statistics.total(Count::Suspected),
+        })
     }
 }

@@ -50,4 +50,10 @@ impl CacheConfig {
     pub(crate) const fn wait_timeout(&self) -> Duration {
         self.load_timeout.saturating_mul(2)
     }
+
+    /// How long a commit waits for an earlier one of its session to come back. A store that gives them their versions in one order and tells
+    /// of them in another does so within much less; past it the session is read again.
+    pub(crate) fn order_patience(&self) -> Duration {
+        self.append_timeout / 4
+    }
 }

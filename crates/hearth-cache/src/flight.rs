@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use crate::error::ReadError;
+use crate::freshness::Epoch;
 use crate::reading::Reading;
 use crate::residency::Load;
 
@@ -14,9 +15,17 @@ pub(crate) type Outcome = Result<Reading, ReadError>;
 pub(crate) struct Flight {
     pub(crate) load: Load,
     waiters: Vec<oneshot::Sender<Outcome>>,
+    /// How many of them waited when the store was asked.
+    early: usize,
 }
 
 impl Flight {
+    /// The store is about to be asked.
+    pub(crate) fn ask(&mut self, epoch: Epoch) {
+        self.load.ask(epoch);
+        self.early = self.waiters.len();
+    }
+
     pub(crate) fn join(&mut self) -> oneshot::Receiver<Outcome> {
         let (sender, receiver) = oneshot::channel();
         self.waiters.push(sender);
@@ -29,6 +38,22 @@ impl Flight {
             waiters: self.waiters,
             outcome,
         }
+    }
+
+    /// The end of the flight for those who waited when the store was asked; the others wait for the next answer.
+    pub(crate) fn land_early(&mut self, outcome: Outcome) -> Landing {
+        let early = self.early.min(self.waiters.len());
+        let late = self.waiters.split_off(early);
+        let waiters = std::mem::replace(&mut self.waiters, late);
+        self.waiters.retain(|waiter| !waiter.is_closed());
+        self.early = 0;
+        self.load.begin_again();
+        Landing { waiters, outcome }
+    }
+
+    /// Whether nobody waits any more.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.waiters.is_empty()
     }
 }
 

@@ -4,27 +4,32 @@ use std::time::Duration;
 
 use hearth_domain::History;
 
+use crate::freshness::Epoch;
 use crate::residency::Held;
-use crate::sync::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering};
 
 /// The unit in which uses are noted. Uses within one are one use: a busy session's cache line stays shared between the cores that read
 /// it, and 32 bits last for 13 years.
 const TICK: Duration = Duration::from_millis(100);
+
+/// The bit that says that a session is stale, beside the number of its epoch.
+const STALE: u32 = 1;
 
 /// A session in memory. With the counts of its `Arc` it is one cache line: a read of a loaded session touches no other one of it.
 #[derive(Debug)]
 pub(crate) struct LoadedSession {
     history: History,
     last_used_ticks: AtomicU32,
-    stale: AtomicBool,
+    /// The epoch in which its load began, and whether it is known to be out of date since.
+    state: AtomicU32,
 }
 
 impl LoadedSession {
-    pub(crate) fn new(history: History, now: Duration) -> Self {
+    pub(crate) fn new(history: History, now: Duration, epoch: Epoch) -> Self {
         Self {
             history,
             last_used_ticks: AtomicU32::new(ticks(now)),
-            stale: AtomicBool::new(false),
+            state: AtomicU32::new(epoch.number() << 1),
         }
     }
 
@@ -40,12 +45,22 @@ impl LoadedSession {
     }
 
     pub(crate) fn is_stale(&self) -> bool {
-        self.stale.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) & STALE != 0
     }
 
     /// Whether this made it stale.
     pub(crate) fn mark_stale(&self) -> bool {
-        !self.stale.swap(true, Ordering::AcqRel)
+        self.state.fetch_or(STALE, Ordering::AcqRel) & STALE == 0
+    }
+
+    /// The epoch in which its load began.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch::new(self.state.load(Ordering::Acquire) >> 1)
+    }
+
+    /// Whether it is of this epoch, and not known to be out of date.
+    pub(crate) fn is_fresh_in(&self, epoch: Epoch) -> bool {
+        self.state.load(Ordering::Acquire) == epoch.number() << 1
     }
 
     pub(crate) fn touch(&self, now: Duration) {

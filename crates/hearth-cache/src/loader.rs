@@ -1,6 +1,5 @@
 //! Loads sessions: what gathered while the last call to the store was under way travels in the next one. No timer holds anybody back.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +9,9 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::config::CacheConfig;
 use crate::error::ReadError;
+use crate::outage::Outage;
 use crate::slots::{Landed, Slots};
-use crate::spawn::{Spawner, unwound};
+use crate::spawn::{Spawner, guarded};
 use crate::statistics::Count;
 
 /// The bounded queue of sessions that wait for a load.
@@ -37,6 +37,7 @@ impl LoadQueue {
 pub(crate) struct Loader<S> {
     pub(crate) store: Arc<S>,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) outage: Arc<Outage<S>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: CacheConfig,
 }
@@ -64,9 +65,21 @@ impl<S: HistoryStore> Loader<S> {
                 keys,
             };
             while !batch.keys.is_empty() {
+                self.slots.asking(&batch.keys);
                 let results = self.ask(&batch.keys).await;
+                self.note_outage(&results);
                 batch.land(results, self.clock.now());
             }
+        }
+    }
+
+    /// Where a change feed says what may be served meanwhile, nobody else has to find out that the store is away.
+    fn note_outage(&self, results: &[Result<Lookup, ReadError>]) {
+        let is_away = |result: &Result<Lookup, ReadError>| result.as_ref().is_err_and(ReadError::is_away);
+        if !results.iter().any(is_away) {
+            self.outage.end();
+        } else if self.slots.freshness.is_followed() {
+            Outage::begin(&self.outage);
         }
     }
 
@@ -130,17 +143,6 @@ impl<S: HistoryStore> Loader<S> {
             Err(error) => Err(store_error(error)),
         }
         .inspect_err(|error| tracing::warn!(sessions = keys.len(), error = %chain(error), "load failed"))
-    }
-}
-
-/// A call to the store that neither hangs nor panics.
-async fn guarded<T>(
-    limit: Duration,
-    call: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    match tokio::time::timeout(limit, unwound(call)).await {
-        Ok(answer) => answer.flatten(),
-        Err(_elapsed) => Err(StoreError::TimedOut),
     }
 }
 

@@ -18,6 +18,27 @@ pub struct Performance {
     pub memory: Occupancy,
     /// Sessions that wait for a load.
     pub load_queue: usize,
+    /// How well it keeps up with other writers; nothing where no change feed is followed.
+    pub coherence: Option<Coherence>,
+}
+
+/// How well memory keeps up with other writers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coherence {
+    /// Whether the change feed listens.
+    pub connected: bool,
+    /// The age of the newest heartbeat that came back; nothing before the first.
+    pub staleness: Option<Duration>,
+    /// The age past which nothing in memory is trusted.
+    pub max_staleness: Duration,
+    /// Whether the store is known to be away: what is not trusted is served as degraded then, without asking.
+    pub store_is_away: bool,
+    /// Changes that were told, one a session.
+    pub changes: u64,
+    /// How often the feed listened anew, so that everything loaded before was suspect.
+    pub gaps: u64,
+    /// Sessions that were loaded again because they were suspect: nobody said that they had changed, nor that they had not.
+    pub suspected: u64,
 }
 
 /// What is in memory.

@@ -101,13 +101,18 @@ impl<S: HistoryStore> Shared<S> {
 
     /// Waits for the load of a session, which somebody else may have begun.
     async fn load(&self, key: &ConversationKey) -> Loaded {
-        let (waiting, part) = match self.slots.join(key) {
-            Joined::Served(session) => {
-                return Loaded {
-                    outcome: Ok(Reading::new(session, Source::Memory)),
-                    part: Part::Came,
-                };
-            }
+        let now = self.clock.now();
+        let at_once = |reading| Loaded {
+            outcome: Ok(reading),
+            part: Part::Came,
+        };
+        if self.outage.is_known()
+            && let Some(reading) = self.slots.degraded(key, now)
+        {
+            return at_once(reading);
+        }
+        let (waiting, part) = match self.slots.join(key, now) {
+            Joined::Served(session) => return at_once(Reading::new(session, Source::Memory)),
             Joined::Follows(waiting) => (waiting, Part::Followed),
             Joined::Leads(waiting) => {
                 if let Err(error) = self.queue.push(key.clone()) {
@@ -120,7 +125,10 @@ impl<S: HistoryStore> Shared<S> {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_gone)) => Err(ReadError::ShuttingDown),
             // The store hangs: what is held since before is better than nothing.
-            Err(_elapsed) => self.slots.degraded(key).ok_or(ReadError::TimedOut),
+            Err(_elapsed) => self
+                .slots
+                .degraded(key, self.clock.now())
+                .ok_or(ReadError::TimedOut),
         };
         Loaded { outcome, part }
     }

@@ -6,25 +6,41 @@
 //! | no | no | absent | leads a load |
 //! | no | yes | loading | joins the load |
 //! | fresh | no | loaded | is served |
+//! | suspect | no | suspect | leads a load, which makes it stale |
 //! | stale | no | stale | leads a load |
 //! | stale | yes | reloading | joins the load |
 //!
-//! A session that is held fresh is never being loaded: a load begins only where nobody can be served, and ends by publishing.
+//! A session is suspect, and not only while somebody looks, where [`crate::freshness`] does not trust it: it was loaded in an earlier epoch, or no
+//! heartbeat vouches for it. A session that is held fresh is never being loaded: a load begins only where nobody can be served, and ends by
+//! publishing.
 //!
-//! | event | absent | loading | loaded | stale | reloading |
+//! | event | absent | loading | loaded, suspect | stale | reloading |
 //! |---|---|---|---|---|---|
-//! | commit of the next version | — | floor | extends | floor | floor |
+//! | commit of the next version | — | floor | extends, in its epoch | floor | floor |
 //! | commit of a version that is held | — | floor | — | — | floor |
-//! | commit of any other version | — | floor | → stale | — | floor |
-//! | invalidation | — | overtaken | → stale | — | overtaken |
-//! | end, erase | — | overtaken | → absent | → absent | → loading, overtaken |
+//! | commit of a later version, others under way here | — | floor | waits for them | — | floor |
+//! | commit of a later version | — | floor | → stale | — | floor |
+//! | notice of a version that is held | — | floor | — | — | floor |
+//! | notice of a later version | — | floor | → stale | — | floor |
+//! | own notice, own work under way here | when that is over | ← | ← | ← | ← |
+//! | invalidation, foreign change | — | overtaken | → stale | — | overtaken |
+//! | end, erase, notice of one | — | overtaken | → absent | → absent | → loading, overtaken |
+//! | new epoch | — | uncovered | → suspect | — | uncovered |
+//! | heartbeat past its bound | — | uncovered | → suspect | — | uncovered |
 //! | eviction, expiry | — | — | → absent | → absent | → loading |
 //! | load at or above its floor | | → loaded | | | → loaded |
+//! | the same, uncovered | | → suspect | | | → suspect |
 //! | load below its floor, or overtaken | | again | | | again |
 //! | the same for the last time | | → absent | | | → stale |
 //! | load failed | | → absent | | | → stale |
+//!
+//! A load serves all who wait. One that is uncovered when it ends serves those who waited before the store was asked: those who came later may
+//! have come past the bound, and it is repeated for them. One that only commits keep passing serves them, too, in the end. A floor holds for
+//! one epoch: the store may be another one afterwards, with lower versions.
 
 use hearth_domain::Version;
+
+use crate::freshness::Epoch;
 
 /// How often one load asks the store before it gives up on a session that changes faster than it can be read.
 pub(crate) const LOAD_ATTEMPTS_MAX: u8 = 5;
@@ -39,8 +55,12 @@ pub(crate) struct Held {
 /// A load under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Load {
-    /// The highest version that was committed meanwhile: what comes back below it was read before.
+    /// The highest version that was heard of in its epoch: what comes back below it was read before.
     floor: Version,
+    /// The floor when the store was asked: no store that keeps its contract answers with less.
+    floor_when_asked: Version,
+    /// The epoch in which the store was asked.
+    epoch: Epoch,
     /// Whether the session was invalidated, ended or erased since the store was asked.
     overtaken: bool,
     /// How often the store was asked in vain.
@@ -74,6 +94,11 @@ pub(crate) enum OnCommit {
 pub(crate) enum OnLoaded {
     /// It is what the store has: it is kept and given to those who wait.
     Publish,
+    /// It was what the store had, and nobody knows what was missed since: it is kept as suspect, and given to those who waited when the store
+    /// was asked.
+    PublishSuspect,
+    /// Commits passed it every time: it is not kept, and given to those who waited when the store was asked.
+    TellEarly,
     /// It was overtaken: the store is asked again.
     Repeat,
     /// It was overtaken for the last time.
@@ -98,6 +123,21 @@ pub(crate) fn on_commit(held: Option<Held>, committed: Version) -> OnCommit {
 }
 
 impl Load {
+    /// The store is about to be asked: it will see all that was heard of until now.
+    pub(crate) fn ask(&mut self, epoch: Epoch) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.floor = Version::ZERO;
+        }
+        self.floor_when_asked = self.floor;
+        self.overtaken = false;
+    }
+
+    /// The epoch in which the store was asked.
+    pub(crate) const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// A commit was heard of: a result without it is too old.
     pub(crate) fn raise_floor(&mut self, committed: Version) {
         self.floor = self.floor.max(committed);
@@ -108,18 +148,28 @@ impl Load {
         self.overtaken = true;
     }
 
-    /// The store answered with `version`.
-    pub(crate) fn on_loaded(&mut self, version: Version) -> OnLoaded {
+    /// The store answered with `version`; `covered` says whether all changes since it was asked are known.
+    pub(crate) fn on_loaded(&mut self, version: Version, covered: bool) -> OnLoaded {
         if version >= self.floor && !self.overtaken {
-            return OnLoaded::Publish;
+            return if covered {
+                OnLoaded::Publish
+            } else {
+                OnLoaded::PublishSuspect
+            };
         }
-        self.overtaken = false;
         self.attempts += 1;
         if self.attempts < LOAD_ATTEMPTS_MAX {
             OnLoaded::Repeat
-        } else {
+        } else if self.overtaken || version < self.floor_when_asked {
             OnLoaded::GiveUp
+        } else {
+            OnLoaded::TellEarly
         }
+    }
+
+    /// Those who are left wait for the load as if it had just begun.
+    pub(crate) const fn begin_again(&mut self) {
+        self.attempts = 0;
     }
 }
 
@@ -157,22 +207,76 @@ mod tests {
         assert_eq!(on_commit(None, version(1)), OnCommit::Nothing);
     }
 
+    const EPOCH: Epoch = Epoch::new(0);
+
     #[test]
     fn a_load_that_was_passed_is_repeated_a_bounded_number_of_times() {
         let mut load = Load::default();
+        load.ask(EPOCH);
         load.raise_floor(version(2));
         load.raise_floor(version(1));
-        assert_eq!(load.on_loaded(version(1)), OnLoaded::Repeat);
+        assert_eq!(load.on_loaded(version(1), true), OnLoaded::Repeat);
         load.overtake();
-        assert_eq!(load.on_loaded(version(2)), OnLoaded::Repeat);
-        assert_eq!(load.on_loaded(version(2)), OnLoaded::Publish);
+        assert_eq!(load.on_loaded(version(2), true), OnLoaded::Repeat);
+        load.ask(EPOCH);
+        assert_eq!(load.on_loaded(version(2), true), OnLoaded::Publish);
 
         let mut load = Load::default();
         for _ in 1..LOAD_ATTEMPTS_MAX {
             load.overtake();
-            assert_eq!(load.on_loaded(version(9)), OnLoaded::Repeat);
+            assert_eq!(load.on_loaded(version(9), true), OnLoaded::Repeat);
         }
         load.overtake();
-        assert_eq!(load.on_loaded(version(9)), OnLoaded::GiveUp);
+        assert_eq!(load.on_loaded(version(9), true), OnLoaded::GiveUp);
+    }
+
+    #[test]
+    fn a_load_that_only_commits_keep_passing_serves_those_who_waited_before_them() {
+        let mut load = Load::default();
+        let mut attempt = |number: u64| {
+            load.ask(EPOCH);
+            load.raise_floor(version(number + 1));
+            load.on_loaded(version(number), true)
+        };
+        for number in 1..u64::from(LOAD_ATTEMPTS_MAX) {
+            assert_eq!(attempt(number), OnLoaded::Repeat);
+        }
+        assert_eq!(attempt(u64::from(LOAD_ATTEMPTS_MAX)), OnLoaded::TellEarly);
+    }
+
+    #[test]
+    fn a_store_that_lags_behind_what_was_known_when_it_was_asked_serves_nobody() {
+        let mut load = Load::default();
+        load.raise_floor(version(9));
+        for _ in 0..2 {
+            load.ask(EPOCH);
+            while load.on_loaded(version(8), true) == OnLoaded::Repeat {
+                load.ask(EPOCH);
+            }
+            assert_eq!(load.on_loaded(version(8), true), OnLoaded::GiveUp);
+        }
+    }
+
+    #[test]
+    fn a_floor_holds_for_one_epoch() {
+        let mut load = Load::default();
+        load.ask(EPOCH);
+        load.raise_floor(version(9));
+        assert_eq!(
+            load.on_loaded(version(8), false),
+            OnLoaded::Repeat,
+            "the store was asked before the gap"
+        );
+        load.ask(Epoch::new(1));
+        assert_eq!(load.on_loaded(version(5), true), OnLoaded::Publish);
+    }
+
+    #[test]
+    fn a_load_that_nobody_vouches_for_is_published_as_suspect() {
+        let mut load = Load::default();
+        load.ask(EPOCH);
+        assert_eq!(load.on_loaded(version(1), false), OnLoaded::PublishSuspect);
+        load.overtake();
+        assert_eq!(load.on_loaded(version(1), false), OnLoaded::Repeat);
     }
 }

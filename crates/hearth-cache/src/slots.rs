@@ -1,4 +1,4 @@
-//! All sessions: those in memory, and those being loaded. The rules are [`crate::residency`]'s; this file applies them under one lock a
+//! All sessions: those in memory, those being loaded, and those being written to from here. The rules are [`crate::residency`]'s; this file applies them under one lock a
 //! stripe of keys, and lets readers of loaded sessions pass without it.
 //!
 //! Whatever changes a session's residency holds its stripe's lock, but for evictions, which only take away: a session that a rule found
@@ -11,31 +11,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_domain::ports::Lookup;
-use hearth_domain::{Append, Committed, ConversationKey, History, Version, WindowLimits};
+use hearth_domain::{ConversationKey, History, Version, WindowLimits};
 use tokio::sync::oneshot;
 
 use crate::budget::{MemoryStore, Put};
 use crate::error::ReadError;
 use crate::flight::{Flight, Outcome};
+use crate::freshness::Freshness;
 use crate::loaded_session::LoadedSession;
+use crate::own_work::OwnWork;
 use crate::reading::{Reading, Source};
-use crate::residency::{OnCommit, OnLoaded, OnRead, on_commit, on_read};
+use crate::residency::{Held, OnLoaded, OnRead, on_read};
 use crate::statistics::{Count, Statistics};
 use crate::sync::{HashState, Mutex};
 
 const STRIPES: usize = 64;
 
-type Flights = HashMap<ConversationKey, Flight>;
+/// What is under way for the keys of one stripe.
+#[derive(Default)]
+struct UnderWay {
+    loads: HashMap<ConversationKey, Flight>,
+    own_work: HashMap<ConversationKey, OwnWork>,
+}
 
-/// One lock and the loads under way of the keys that it guards, on a cache line of its own.
+/// One lock and what is under way for the keys that it guards, on a cache line of its own.
 #[derive(Default)]
 #[repr(align(128))]
-struct Stripe(Mutex<Flights>);
+struct Stripe(Mutex<UnderWay>);
 
-/// All sessions: those in memory, and those being loaded.
+/// All sessions: those in memory, those being loaded, and those being written to from here.
 pub(crate) struct Slots {
     pub(crate) memory: MemoryStore,
     pub(crate) statistics: Statistics,
+    pub(crate) freshness: Freshness,
     stripes: Box<[Stripe]>,
     hasher: HashState,
     window: WindowLimits,
@@ -67,6 +75,7 @@ impl Slots {
         Self {
             memory: MemoryStore::new(budget_bytes),
             statistics: Statistics::default(),
+            freshness: Freshness::default(),
             stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
             hasher: HashState::default(),
             window,
@@ -87,27 +96,43 @@ impl Slots {
             return None;
         }
         session.touch(now);
-        (!session.is_stale()).then_some(session)
+        self.freshness.trusts(&session, now).then_some(session)
     }
 
     /// Joins the load of a session, or begins it: whoever leads must see to it that the session gets loaded.
-    pub(crate) fn join(&self, key: &ConversationKey) -> Joined {
-        let mut flights = self.stripe(key).lock();
+    pub(crate) fn join(&self, key: &ConversationKey, now: Duration) -> Joined {
+        let mut under_way = self.stripe(key).lock();
         let held = self.memory.peek(key);
-        match on_read(held.as_ref().map(|held| held.held()), flights.contains_key(key)) {
+        let state = held.as_deref().map(|held| self.held(held, now));
+        match on_read(state, under_way.loads.contains_key(key)) {
             OnRead::Serve => {
-                drop(flights);
+                drop(under_way);
                 // Only a held session is served.
-                held.map_or_else(|| self.join(key), Joined::Served)
+                held.map_or_else(|| self.join(key, now), Joined::Served)
             }
             OnRead::Join | OnRead::Lead => {
-                let joined = match flights.entry(key.clone()) {
+                let joined = match under_way.loads.entry(key.clone()) {
                     Entry::Occupied(mut flight) => Joined::Follows(flight.get_mut().join()),
-                    Entry::Vacant(vacant) => Joined::Leads(vacant.insert(Flight::default()).join()),
+                    Entry::Vacant(vacant) => {
+                        self.count_suspect(held.as_deref());
+                        Joined::Leads(vacant.insert(Flight::default()).join())
+                    }
                 };
-                drop(flights);
+                drop(under_way);
                 drop(held);
                 joined
+            }
+        }
+    }
+
+    /// The store is about to be asked for these sessions, which are being loaded.
+    pub(crate) fn asking(&self, keys: &[ConversationKey]) {
+        for key in keys {
+            let mut under_way = self.stripe(key).lock();
+            // Under the lock: what is heard of from now on finds the load as one that has begun.
+            let epoch = self.freshness.epoch();
+            if let Some(flight) = under_way.loads.get_mut(key) {
+                flight.ask(epoch);
             }
         }
     }
@@ -118,141 +143,126 @@ impl Slots {
             Lookup::Found(_) => Source::Store,
             Lookup::New(_) => Source::New,
         };
-        let session = Arc::new(LoadedSession::new(lookup.into_history(), now));
-        let version = session.history().version();
-        let mut flights = self.stripe(key).lock();
-        let Entry::Occupied(mut flight) = flights.entry(key.clone()) else {
+        let history = lookup.into_history();
+        let version = history.version();
+        let mut under_way = self.stripe(key).lock();
+        let Entry::Occupied(mut flight) = under_way.loads.entry(key.clone()) else {
             return Landed::Done;
         };
-        let (landing, put) = match flight.get_mut().load.on_loaded(version) {
+        let load = &mut flight.get_mut().load;
+        let epoch = load.epoch();
+        let verdict = load.on_loaded(version, self.freshness.covers(epoch, now));
+        let (landing, landed, put) = match verdict {
             OnLoaded::Repeat => return Landed::Again,
-            OnLoaded::GiveUp => (
-                flight.remove().land(Err(ReadError::NotFresh { held: version })),
-                None,
-            ),
+            OnLoaded::GiveUp => {
+                let error = ReadError::NotFresh { held: version };
+                (flight.remove().land(Err(error)), Landed::Done, None)
+            }
             OnLoaded::Publish => {
+                let session = Arc::new(LoadedSession::new(history, now, epoch));
                 let put = self.keeps.then(|| self.memory.put(key, &session));
-                (flight.remove().land(Ok(Reading::new(session, source))), put)
+                let landing = flight.remove().land(Ok(Reading::new(session, source)));
+                (landing, Landed::Done, put)
+            }
+            OnLoaded::PublishSuspect | OnLoaded::TellEarly => {
+                let session = Arc::new(LoadedSession::new(history, now, epoch));
+                let reading = Reading::new(Arc::clone(&session), source);
+                let landing = flight.get_mut().land_early(Ok(reading));
+                let landed = if flight.get().is_over() {
+                    flight.remove();
+                    Landed::Done
+                } else {
+                    session.mark_stale();
+                    Landed::Again
+                };
+                let keeps = self.keeps && verdict == OnLoaded::PublishSuspect;
+                (landing, landed, keeps.then(|| self.memory.put(key, &session)))
             }
         };
-        drop(flights);
+        drop(under_way);
         self.count(put);
         landing.tell();
-        Landed::Done
+        landed
     }
 
     /// The store could not be asked for a session that is being loaded. Nothing is marked as loaded by that; what is held since before is
     /// served as degraded where the store is away, and only then.
     pub(crate) fn failed(&self, key: &ConversationKey, error: &ReadError) {
-        let mut flights = self.stripe(key).lock();
-        let Some(flight) = flights.remove(key) else { return };
+        let mut under_way = self.stripe(key).lock();
+        let Some(flight) = under_way.loads.remove(key) else {
+            return;
+        };
         let held = self.memory.peek(key).filter(|_| error.is_away());
-        drop(flights);
+        drop(under_way);
         flight
             .land(held.map(Reading::degraded).ok_or_else(|| error.clone()))
             .tell();
     }
 
-    /// A turn was committed. Loads that began before it are too old now, and a loaded session gets it at its end.
-    pub(crate) fn committed(&self, append: &Append, committed: &Committed, now: Duration) {
-        let key = &append.key;
-        let mut flights = self.stripe(key).lock();
-        if let Some(flight) = flights.get_mut(key) {
-            flight.load.raise_floor(committed.version);
-        }
-        let Some(held) = self.memory.peek(key) else { return };
-        let put = match on_commit(Some(held.held()), committed.version) {
-            OnCommit::Nothing => None,
-            OnCommit::MakeStale => {
-                self.mark_stale(&held);
-                None
-            }
-            OnCommit::Extend => {
-                let turn = committed.views(&append.turn);
-                match held.history().extended(turn, committed.version, self.window) {
-                    Ok(history) => Some(self.memory.put(key, &Arc::new(LoadedSession::new(history, now)))),
-                    // The ids do not follow what is held: another program wrote in between.
-                    Err(_) => {
-                        self.mark_stale(&held);
-                        None
-                    }
-                }
-            }
-        };
-        drop(flights);
-        self.count(put);
-    }
-
     /// A session that was just made up is loaded and empty, without asking anybody. One that is there already, or on its way, was not
     /// just made up, and is left as it is.
     pub(crate) fn open(&self, key: &ConversationKey, now: Duration) -> Reading {
-        let session = Arc::new(LoadedSession::new(History::empty(Version::ZERO), now));
-        let flights = self.stripe(key).lock();
+        let epoch = self.freshness.epoch();
+        let session = Arc::new(LoadedSession::new(History::empty(Version::ZERO), now, epoch));
+        let under_way = self.stripe(key).lock();
         if let Some(held) = self.memory.peek(key) {
-            drop(flights);
+            drop(under_way);
             return Reading::new(held, Source::Memory);
         }
-        let keeps = self.keeps && !flights.contains_key(key);
+        let keeps = self.keeps && !under_way.loads.contains_key(key);
         let put = keeps.then(|| self.memory.put(key, &session));
-        drop(flights);
+        drop(under_way);
         self.count(put);
         Reading::new(session, Source::New)
     }
 
     /// What is held of the session while the store does not answer.
-    pub(crate) fn degraded(&self, key: &ConversationKey) -> Option<Reading> {
+    pub(crate) fn degraded(&self, key: &ConversationKey, now: Duration) -> Option<Reading> {
         let held = self.memory.peek(key)?;
-        Some(if held.is_stale() {
-            Reading::degraded(held)
-        } else {
+        Some(if self.freshness.trusts(&held, now) {
             Reading::new(held, Source::Memory)
+        } else {
+            Reading::degraded(held)
         })
     }
 
     /// What is in memory, or on its way there, is out of date.
     pub(crate) fn invalidate(&self, key: &ConversationKey) {
-        let mut flights = self.stripe(key).lock();
-        if let Some(flight) = flights.get_mut(key) {
+        let mut under_way = self.stripe(key).lock();
+        if let Some(flight) = under_way.loads.get_mut(key) {
             flight.load.overtake();
         }
         let held = self.memory.peek(key);
         if let Some(held) = &held {
             self.mark_stale(held);
         }
-        drop(flights);
+        drop(under_way);
         drop(held);
     }
 
     /// A caller claims that the session has reached this version: where memory is older, readers go to the store. A claim is no proof,
     /// so that a load under way is not held to it.
     pub(crate) fn outdated(&self, key: &ConversationKey, claimed: Version) {
-        let flights = self.stripe(key).lock();
+        let under_way = self.stripe(key).lock();
         let held = self.memory.peek(key);
         self.mark_stale_below(held.as_deref(), claimed);
-        drop(flights);
+        drop(under_way);
         drop(held);
     }
 
     /// The store said that the session has reached this version, and not how: nothing older is kept or published.
     pub(crate) fn heard_of(&self, key: &ConversationKey, version: Version) {
-        let mut flights = self.stripe(key).lock();
-        if let Some(flight) = flights.get_mut(key) {
-            flight.load.raise_floor(version);
-        }
-        let held = self.memory.peek(key);
-        self.mark_stale_below(held.as_deref(), version);
-        drop(flights);
+        let mut under_way = self.stripe(key).lock();
+        let held = self.reached(key, version, &mut under_way);
+        drop(under_way);
         drop(held);
     }
 
     /// The session leaves memory; what is on its way there must not come.
     pub(crate) fn forget(&self, key: &ConversationKey) {
-        let mut flights = self.stripe(key).lock();
-        if let Some(flight) = flights.get_mut(key) {
-            flight.load.overtake();
-        }
-        let left = self.memory.remove(key);
-        drop(flights);
+        let mut under_way = self.stripe(key).lock();
+        let left = self.left(key, &mut under_way);
+        drop(under_way);
         drop(left);
     }
 
@@ -263,6 +273,44 @@ impl Slots {
             self.statistics.add(Count::Expired);
         }
         left.is_some()
+    }
+
+    /// [`Slots::heard_of`] under the lock; what it returns is dropped after it.
+    fn reached(
+        &self,
+        key: &ConversationKey,
+        version: Version,
+        under_way: &mut UnderWay,
+    ) -> Option<Arc<LoadedSession>> {
+        if let Some(flight) = under_way.loads.get_mut(key) {
+            flight.load.raise_floor(version);
+        }
+        let held = self.memory.peek(key);
+        self.mark_stale_below(held.as_deref(), version);
+        held
+    }
+
+    /// [`Slots::forget`] under the lock; what it returns is dropped after it.
+    fn left(&self, key: &ConversationKey, under_way: &mut UnderWay) -> Option<Arc<LoadedSession>> {
+        if let Some(flight) = under_way.loads.get_mut(key) {
+            flight.load.overtake();
+        }
+        self.memory.remove(key)
+    }
+
+    /// A session in memory, as far as its residency goes: one that is suspect is read as if it were stale.
+    fn held(&self, session: &LoadedSession, now: Duration) -> Held {
+        Held {
+            stale: !self.freshness.trusts(session, now),
+            ..session.held()
+        }
+    }
+
+    /// A session that is about to be reloaded because it is suspect is stale from then on, whatever the feed says meanwhile.
+    fn count_suspect(&self, held: Option<&LoadedSession>) {
+        if held.is_some_and(LoadedSession::mark_stale) {
+            self.statistics.add(Count::Suspected);
+        }
     }
 
     fn mark_stale_below(&self, held: Option<&LoadedSession>, version: Version) {
@@ -289,7 +337,7 @@ impl Slots {
         drop(put.left);
     }
 
-    fn stripe(&self, key: &ConversationKey) -> &Mutex<Flights> {
+    fn stripe(&self, key: &ConversationKey) -> &Mutex<UnderWay> {
         let stripes = u64::try_from(STRIPES).unwrap_or(1);
         let index = usize::try_from(self.hasher.hash_one(key) % stripes).unwrap_or(0);
         #[expect(clippy::indexing_slicing, reason = "the index is a remainder of the length")]
@@ -300,11 +348,21 @@ impl Slots {
     pub(crate) fn validate(&self) {
         self.memory.validate();
         for (key, session) in self.memory.iter() {
-            let loading = self.stripe(&key).lock().contains_key(&key);
+            let loading = self.stripe(&key).lock().loads.contains_key(&key);
             assert!(!loading || session.is_stale(), "{key} is fresh and being loaded");
+        }
+        for stripe in &self.stripes {
+            for (key, work) in &stripe.0.lock().own_work {
+                assert!(!work.is_over(), "nobody works on {key}");
+            }
         }
     }
 }
+
+mod notices;
+mod own_commits;
+
+pub(crate) use own_commits::Working;
 
 #[cfg(all(test, feature = "shuttle"))]
 mod interleavings;

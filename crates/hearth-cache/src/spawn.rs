@@ -66,3 +66,14 @@ pub(crate) async fn unwound<T>(call: impl Future<Output = T>) -> Result<T, Store
         .await
         .map_err(|_panic| StoreError::Failed("it panicked".into()))
 }
+
+/// A call to the store that neither hangs nor panics.
+pub(crate) async fn guarded<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, unwound(call)).await {
+        Ok(answer) => answer.flatten(),
+        Err(_elapsed) => Err(StoreError::TimedOut),
+    }
+}

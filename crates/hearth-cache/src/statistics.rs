@@ -25,9 +25,12 @@ pub(crate) enum Count {
     Expired,
     Refused,
     Invalidated,
+    Suspected,
+    Changes,
+    Gaps,
 }
 
-const COUNTS: usize = 10;
+const COUNTS: usize = 13;
 
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -77,12 +80,20 @@ impl Statistics {
     }
 
     #[expect(clippy::as_conversions, reason = "the discriminant of a field-less enum")]
-    fn total(&self, count: Count) -> u64 {
+    pub(crate) fn total(&self, count: Count) -> u64 {
         let counters = self
             .stripes
             .iter()
             .filter_map(|stripe| stripe.0.get(count as usize));
         counters.map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
+
+    /// How long reads took, as far as they were timed.
+    pub(crate) fn latencies(&self) -> ReadLatencies {
+        ReadLatencies {
+            memory: self.memory.histogram(),
+            store: self.store.histogram(),
+        }
     }
 
     /// All figures, each counter read once.
@@ -203,10 +214,31 @@ pub struct Quantiles {
     pub p99: Duration,
 }
 
+/// How long reads took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadLatencies {
+    /// Those from memory; of every 64th read of a thread.
+    pub memory: LatencyHistogram,
+    /// Those that waited for the store; of every read.
+    pub store: LatencyHistogram,
+}
+
+/// A latency, as far as it was timed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatencyHistogram {
+    /// How many took less than so long, for every doubling of nanoseconds from 64.
+    pub below: Vec<(Duration, u64)>,
+    /// How many were timed.
+    pub count: u64,
+    /// How long they took together.
+    pub sum: Duration,
+}
+
 /// A histogram over nanoseconds: eight buckets to every doubling.
 #[derive(Debug)]
 struct Latencies {
     buckets: Box<[AtomicU64]>,
+    nanoseconds: AtomicU64,
 }
 
 const BUCKETS_A_DOUBLING_LOG2: u32 = 3;
@@ -217,6 +249,7 @@ impl Default for Latencies {
     fn default() -> Self {
         Self {
             buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            nanoseconds: AtomicU64::new(0),
         }
     }
 }
@@ -228,6 +261,27 @@ impl Latencies {
         self.buckets
             .get(bucket)
             .map(|bucket| bucket.fetch_add(1, Ordering::Relaxed));
+        self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    fn histogram(&self) -> LatencyHistogram {
+        let mut below = Vec::new();
+        let mut count = 0;
+        for (index, bucket) in self.buckets.iter().enumerate() {
+            let bound = u32::try_from(index / 8)
+                .ok()
+                .filter(|_| index % 8 == 0)
+                .map(|doubling| 4_u64 << doubling);
+            if let Some(bound) = bound.filter(|bound| *bound >= 64) {
+                below.push((Duration::from_nanos(bound), count));
+            }
+            count += bucket.load(Ordering::Relaxed);
+        }
+        LatencyHistogram {
+            below,
+            count,
+            sum: Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed)),
+        }
     }
 
     fn quantiles(&self) -> Quantiles {
@@ -308,6 +362,27 @@ mod tests {
             p99.abs_diff(Duration::from_micros(99)) < Duration::from_micros(7),
             "{p99:?}"
         );
+    }
+
+    #[test]
+    fn a_histogram_counts_what_is_below_each_bound() {
+        let latencies = Latencies::default();
+        let recorded = [0, 63, 64, 127, 128, 1_023, 1_024, 1_000_000, u64::MAX];
+        for nanoseconds in recorded {
+            latencies.record(Duration::from_nanos(nanoseconds));
+        }
+        let histogram = latencies.histogram();
+        assert_eq!(
+            histogram.below.first().map(|(bound, _)| bound.as_nanos()),
+            Some(64)
+        );
+        for (bound, below) in &histogram.below {
+            let bound = u64::try_from(bound.as_nanos()).unwrap();
+            assert!(bound.is_power_of_two());
+            let expected = recorded.iter().filter(|value| **value < bound).count();
+            assert_eq!(usize::try_from(*below).unwrap(), expected, "below {bound}");
+        }
+        assert_eq!(histogram.count, 9);
     }
 
     #[test]

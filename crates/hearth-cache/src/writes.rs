@@ -8,6 +8,7 @@ use hearth_domain::ports::{AppendError, HistoryStore, StoreError};
 use hearth_domain::{Append, Committed, ConversationKey, Department, UserId, Version};
 
 use crate::cache::Shared;
+use crate::slots::Working;
 use crate::spawn::unwound;
 
 impl<S: HistoryStore> Shared<S> {
@@ -25,6 +26,7 @@ impl<S: HistoryStore> Shared<S> {
     }
 
     async fn commit(self: Arc<Self>, append: Append) -> Result<Committed, AppendError> {
+        let working = self.slots.begin(&append.key);
         let turns = std::slice::from_ref(&append);
         let outcome = match unwound(async { self.store.append(turns).await }).await {
             Ok(mut outcomes) => outcomes.pop().unwrap_or_else(|| {
@@ -35,7 +37,11 @@ impl<S: HistoryStore> Shared<S> {
             Err(panic) => Err(AppendError::Unknown(panic)),
         };
         match &outcome {
-            Ok(committed) => self.slots.committed(&append, committed, self.clock.now()),
+            Ok(committed) => {
+                // Before the caller is told: what is read next is not what was held while the store was away.
+                self.outage.end();
+                self.take_over(working, &append, committed).await;
+            }
             // It may have been committed: what is in memory cannot be trusted to have it.
             Err(AppendError::Unknown(_)) => self.slots.invalidate(&append.key),
             // The store is ahead of what the caller read here: the next read must not give the same old version again.
@@ -49,10 +55,24 @@ impl<S: HistoryStore> Shared<S> {
         outcome
     }
 
+    /// Memory follows a commit, and those before it.
+    async fn take_over(&self, working: Working<'_>, append: &Append, committed: &Committed) {
+        let Some(applied) = working.committed(append, committed, self.clock.now()) else {
+            return;
+        };
+        if tokio::time::timeout(self.config.order_patience(), applied)
+            .await
+            .is_err()
+        {
+            self.slots.stop_waiting(&append.key, committed.version);
+        }
+    }
+
     pub(crate) async fn end(shared: &Arc<Self>, key: ConversationKey) -> Result<(), StoreError> {
         let task = Arc::clone(shared);
         shared
             .in_task(async move {
+                let _working = task.slots.begin(&key);
                 task.store.end(&key).await?;
                 task.slots.forget(&key);
                 Ok(())
@@ -64,6 +84,7 @@ impl<S: HistoryStore> Shared<S> {
         let task = Arc::clone(shared);
         shared
             .in_task(async move {
+                let _working = task.slots.begin(&key);
                 let outcome = unwound(async { task.store.erase(&key).await }).await.flatten();
                 match outcome {
                     Ok(_) => task.slots.forget(&key),

@@ -186,3 +186,26 @@ async fn a_reader_who_was_told_of_a_turn_never_reads_less() {
     assert_eq!(*reading.history(), setup.stored(&key).await);
     setup.cache.validate();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_writers_of_one_session_never_cause_a_load() {
+    let setup = Setup::new();
+    let key = setup.loaded("s").await;
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let (cache, key) = (setup.cache.clone(), key.clone());
+        writers.spawn(async move {
+            for _ in 0..10 {
+                let committed = cache.append(says(&key, "hello")).await.unwrap();
+                let reading = cache.history(&key).await.unwrap();
+                assert!(reading.history().version() >= committed.version);
+            }
+        });
+    }
+    writers.join_all().await;
+    assert_eq!((setup.loads(), setup.figures().invalidated), (1, 0));
+    let reading = setup.read(&key).await;
+    assert_eq!(reading.history().version(), version(641));
+    assert_eq!(*reading.history(), setup.stored(&key).await);
+    setup.cache.validate();
+}

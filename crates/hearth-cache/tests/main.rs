@@ -7,6 +7,7 @@
 )]
 
 mod budget;
+mod coherence;
 mod commits;
 mod deadlines;
 mod ending;

@@ -3,6 +3,7 @@
 //! The model keeps every state that the store ever had of a session, and which of them is the oldest that a reader may still be shown. It
 //! knows nothing of slots, loads or eviction.
 
+mod feed;
 mod step;
 
 use std::time::Duration;
@@ -12,10 +13,13 @@ use hearth_domain::ports::HistoryStore;
 use hearth_domain::{ConversationKey, History, Version, WindowLimits};
 use hearth_testkit::build::{append, exchange, key};
 use hearth_testkit::faulty_store::Call;
+use hearth_testkit::manual_feed::manual_feed;
+use hearth_testkit::poll;
 use proptest::prelude::*;
 
-use self::step::{Step, steps};
-use crate::setup::{Setup, patient, version};
+use self::feed::{BOUND, Feed, gone};
+use self::step::{Step, lives};
+use crate::setup::{HANG, Setup, patient, version};
 
 const SESSIONS: usize = 4;
 const BUDGET_BYTES: u64 = 16 << 10;
@@ -47,6 +51,10 @@ impl Session {
         self.oldest_shown = self.newest();
     }
 
+    fn must_show(&mut self, state: usize) {
+        self.oldest_shown = self.oldest_shown.max(state);
+    }
+
     fn unload(&mut self) {
         self.must_show_newest();
         self.may_be_loaded = false;
@@ -73,6 +81,8 @@ struct World {
     store_is_away: bool,
     store_panics: bool,
     counts: Counts,
+    feed: Option<Feed>,
+    foreign_rows: i64,
 }
 
 fn window() -> WindowLimits {
@@ -80,7 +90,7 @@ fn window() -> WindowLimits {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(follows: bool) -> Self {
         let setup = Setup::with(CacheConfig {
             budget_bytes: BUDGET_BYTES,
             window: window(),
@@ -96,7 +106,14 @@ impl World {
             oldest_degraded: 0,
             may_be_loaded: false,
         });
+        let feed = follows.then(|| {
+            let (teller, feed) = manual_feed();
+            setup.cache.follow(feed, BOUND);
+            Feed::new(teller)
+        });
         Self {
+            feed,
+            foreign_rows: 0,
             sessions: sessions.collect(),
             setup,
             keys,
@@ -122,7 +139,9 @@ impl World {
 
     /// Checks an answer against all that is known of the session.
     fn judge(&mut self, number: usize, since: Version, outcome: Result<Reading, ReadError>, loads: usize) {
-        let (away, panics) = (self.store_is_away, self.store_panics);
+        let (away, panics, trusted) = (self.store_is_away, self.store_panics, self.is_trusted());
+        // With a feed, a store that is known to be away is not asked.
+        let asked = loads == 1 || (loads == 0 && away && self.feed.is_some());
         if loads > 0 && !away {
             self.store_panics = false;
         }
@@ -138,13 +157,13 @@ impl World {
                 let shown = shown.unwrap_or_else(|| panic!("the store never had {:?}", reading.history()));
                 assert!(reading.history().version() >= since);
                 if reading.is_degraded() {
-                    assert!(away && session.may_be_loaded && loads == 1);
+                    assert!(away && session.may_be_loaded && asked);
                     assert!(shown >= session.oldest_degraded, "it was erased");
                     return;
                 }
                 assert!(shown >= session.oldest_shown, "something newer was known");
                 match reading.source() {
-                    Source::Memory => assert!(session.may_be_loaded && loads == 0),
+                    Source::Memory => assert!(session.may_be_loaded && loads == 0 && trusted),
                     Source::Store | Source::New => {
                         assert!(shown == newest && loads == 1 && !away && !panics);
                         let is_new = reading.history().is_empty() && !reading.history().is_truncated();
@@ -155,7 +174,7 @@ impl World {
                 session.may_be_loaded = true;
             }
             Err(ReadError::NotFresh { held }) => {
-                assert!(held < since && loads == 1);
+                assert!(held < since && asked);
                 assert!(away || stored < since);
                 if !away {
                     assert_eq!(held, stored);
@@ -188,7 +207,11 @@ impl World {
         let mut turn = append(&self.keys[number], exchange(&"q".repeat(bytes), "an answer"));
         turn.if_version = onto;
         let outcome = self.setup.cache.append(turn).await;
+        let before = self.stored_version(number);
         self.note(number).await;
+        if self.stored_version(number) > before {
+            self.committed(number, true);
+        }
         let session = &mut self.sessions[number];
         if let Ok(committed) = outcome {
             assert_eq!(committed.version, session.states[session.newest()].version());
@@ -230,14 +253,17 @@ impl World {
             Step::AppendBehind(number) => {
                 self.setup.write_behind(&self.keys[number], "behind").await;
                 self.note(number).await;
+                self.committed(number, false);
             }
             Step::EraseBehind(number) => {
                 self.setup.store.inner().erase(&self.keys[number]).await.unwrap();
                 self.note(number).await;
+                self.is_to_tell(number, gone(&self.keys[number], false));
             }
             Step::End(number) => {
                 if cache.end(self.keys[number].clone()).await.is_ok() {
                     self.sessions[number].unload();
+                    self.is_to_tell(number, gone(&self.keys[number], true));
                 }
             }
             Step::Erase(number) => self.erase(number).await,
@@ -265,7 +291,14 @@ impl World {
                 self.setup.store.recover();
                 self.store_is_away = false;
                 self.store_panics = false;
+                let coherence = || cache.performance().coherence;
+                poll::until(HANG, async || {
+                    !coherence().is_some_and(|known| known.store_is_away)
+                })
+                .await;
             }
+            Step::ThirdsPass(thirds) => self.setup.clock.advance(BOUND / 3 * thirds),
+            Step::Feed(step) => self.feed_step(step).await,
         }
     }
 
@@ -289,6 +322,7 @@ impl World {
         self.note(number).await;
         if outcome.is_ok() {
             self.sessions[number].erase();
+            self.is_to_tell(number, gone(&self.keys[number], true));
         } else {
             self.sessions[number].must_show_newest();
         }
@@ -306,6 +340,7 @@ impl World {
             self.note(number).await;
             if erased.is_ok() && had_messages {
                 self.sessions[number].erase();
+                self.is_to_tell(number, gone(&self.keys[number], true));
             }
         }
     }
@@ -363,15 +398,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_answer_is_one_that_the_model_allows(steps in steps()) {
+    fn every_answer_is_one_that_the_model_allows(life in lives()) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
         runtime.block_on(async {
-            let mut world = World::new();
-            for step in steps {
+            let mut world = World::new(life.follows);
+            for step in life.steps {
                 world.step(step).await;
                 world.validate();
             }

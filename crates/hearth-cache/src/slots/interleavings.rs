@@ -6,9 +6,11 @@
     reason = "a test that fails shows the seed that replays it"
 )]
 
+use std::collections::VecDeque;
 use std::sync::PoisonError;
 
-use hearth_domain::{CommittedMessage, MessageId};
+use hearth_domain::ports::{Change, Notice};
+use hearth_domain::{Committed, CommittedMessage, MessageId};
 use hearth_testkit::build::{append, exchange, key};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::Mutex as Gate;
@@ -16,6 +18,8 @@ use shuttle::{Config, Runner, thread};
 
 use super::*;
 use crate::sync::{AtomicU64, Ordering};
+
+mod other_writers;
 
 const NOW: Duration = Duration::from_secs(3_600);
 const IDLE: Duration = Duration::from_mins(30);
@@ -55,6 +59,7 @@ struct Stored {
     history: History,
     erased: bool,
     next_id: i64,
+    untold: VecDeque<Version>,
 }
 
 impl Default for Stored {
@@ -63,6 +68,7 @@ impl Default for Stored {
             history: History::empty(Version::ZERO),
             erased: false,
             next_id: 1,
+            untold: VecDeque::new(),
         }
     }
 }
@@ -98,7 +104,7 @@ impl World {
         if let Some(session) = self.slots.served(&self.key, NOW, IDLE) {
             return Ok(Reading::new(session, Source::Memory));
         }
-        let mut waiting = match self.slots.join(&self.key) {
+        let mut waiting = match self.slots.join(&self.key, NOW) {
             Joined::Served(session) => return Ok(Reading::new(session, Source::Memory)),
             Joined::Follows(waiting) => waiting,
             Joined::Leads(waiting) => {
@@ -117,6 +123,7 @@ impl World {
 
     fn load(&self) {
         loop {
+            self.slots.asking(std::slice::from_ref(&self.key));
             self.store.loads.fetch_add(1, Ordering::SeqCst);
             let lookup = Lookup::of(self.stored().history);
             if self.slots.landed(&self.key, lookup, NOW) == Landed::Done {
@@ -127,7 +134,19 @@ impl World {
 
     fn append(&self) -> Version {
         let turn = append(&self.key, exchange("query", "response"));
-        let committed = self.change(|stored| {
+        let working = self.slots.begin(&self.key);
+        let committed = self.commit(&turn);
+        if let Some(mut applied) = working.committed(&turn, &committed, NOW) {
+            while applied.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
+                thread::yield_now();
+            }
+        }
+        committed.version
+    }
+
+    /// The store's part of an append. The feed may tell of it from then on.
+    fn commit(&self, turn: &hearth_domain::Append) -> Committed {
+        self.change(|stored| {
             let row = |id| CommittedMessage {
                 id: MessageId(id),
                 created_at: chrono::DateTime::UNIX_EPOCH,
@@ -142,10 +161,26 @@ impl World {
                 .history
                 .extended(views, committed.version, WindowLimits::default())
                 .unwrap();
+            stored.untold.push_back(committed.version);
             committed
-        });
-        self.slots.committed(&turn, &committed, NOW);
-        committed.version
+        })
+    }
+
+    /// A turn of another replica.
+    fn append_elsewhere(&self) -> Version {
+        self.commit(&append(&self.key, exchange("query", "response")))
+            .version
+    }
+
+    /// The feed tells of all that was committed until now.
+    fn tell(&self, own: bool) {
+        while let Some(version) = self.change(|stored| stored.untold.pop_front()) {
+            self.slots.heed(&Notice::Changes(vec![Change::Committed {
+                key: self.key.clone(),
+                version,
+                own,
+            }]));
+        }
     }
 
     fn erase(&self) {
@@ -266,7 +301,7 @@ fn eviction_and_expiry_against_read() {
         let crowd = |number: u64| {
             move |world: &World| {
                 let other = key("d", "u", &number.to_string());
-                if let Joined::Leads(_) = world.slots.join(&other) {
+                if let Joined::Leads(_) = world.slots.join(&other, NOW) {
                     let empty = Lookup::New(Version::ZERO);
                     assert_eq!(world.slots.landed(&other, empty, NOW), Landed::Done);
                 }
@@ -297,7 +332,7 @@ fn a_leader_who_is_refused_strands_nobody() {
         let world = World::new(1 << 20);
         join([(); 3].map(|()| {
             spawn(&world, |world| {
-                let mut waiting = match world.slots.join(&world.key) {
+                let mut waiting = match world.slots.join(&world.key, NOW) {
                     Joined::Served(_) => panic!("nothing was loaded"),
                     Joined::Follows(waiting) => waiting,
                     Joined::Leads(waiting) => {

@@ -1,9 +1,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected stops")]
 
-use hearth_domain::{CommittedMessage, MessageId};
+use hearth_domain::{Append, Committed, CommittedMessage, MessageId};
 use hearth_testkit::build::{append, exchange, key};
 
 use super::*;
+
+mod coherence;
+mod order;
 
 const NOW: Duration = Duration::from_secs(3_600);
 const IDLE: Duration = Duration::from_mins(30);
@@ -32,7 +35,8 @@ fn turn(key: &ConversationKey, number: u64) -> (Append, Committed) {
 
 fn commit(slots: &Slots, key: &ConversationKey, number: u64) {
     let (append, committed) = turn(key, number);
-    slots.committed(&append, &committed, NOW);
+    let waiting = slots.begin(key).committed(&append, &committed, NOW);
+    assert!(waiting.is_none(), "nothing else is under way");
 }
 
 /// The session as the store has it after `turns` turns.
@@ -52,10 +56,18 @@ fn stored(key: &ConversationKey, turns: u64) -> Lookup {
 }
 
 fn lead(slots: &Slots, key: &ConversationKey) -> oneshot::Receiver<Outcome> {
-    match slots.join(key) {
-        Joined::Leads(waiting) => waiting,
+    match slots.join(key, NOW) {
+        Joined::Leads(waiting) => {
+            ask(slots, key);
+            waiting
+        }
         Joined::Served(_) | Joined::Follows(_) => panic!("nobody else reads {key}"),
     }
+}
+
+/// The loader asks the store.
+fn ask(slots: &Slots, key: &ConversationKey) {
+    slots.asking(std::slice::from_ref(key));
 }
 
 fn load(slots: &Slots, key: &ConversationKey, turns: u64) {
@@ -130,6 +142,7 @@ fn a_load_that_is_always_overtaken_gives_up_and_keeps_nothing() {
     let mut waiting = lead(&slots, &key);
     let landings: Vec<Landed> = (0..5)
         .map(|_| {
+            ask(&slots, &key);
             slots.invalidate(&key);
             slots.landed(&key, stored(&key, 1), NOW)
         })
@@ -151,7 +164,7 @@ fn a_row_of_another_program_in_between_makes_stale() {
     for row in &mut committed.messages {
         row.id = MessageId(1);
     }
-    slots.committed(&append, &committed, NOW);
+    assert!(slots.begin(&key).committed(&append, &committed, NOW).is_none());
     assert_eq!(
         served(&slots, &key),
         None,
