@@ -71,6 +71,16 @@ bench *arguments:
 bench-cache *arguments:
     cargo bench --package hearth-cache --bench history --bench append --bench evict -- {{ arguments }}
 
+# Try the running server's contract with Schemathesis; needs Python.
+[group('check')]
+test-contract:
+    cargo xtask ci contract
+
+# Write docs/openapi.json anew, after the contract was changed.
+[group('check')]
+openapi:
+    HEARTH_RENEW_OPENAPI=1 cargo test --package hearth-api --test openapi
+
 # Format the code.
 [group('check')]
 fmt:

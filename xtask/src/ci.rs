@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use crate::cargo::{self, Metadata};
 use crate::child::{self, Ended};
 use crate::report::progress;
-use crate::{layers, licences, package, unused};
+use crate::{contract, layers, licences, package, unused};
 
 /// One check. They are run in this order: the quick and the frequently red first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -28,6 +28,8 @@ pub(crate) enum Step {
     Doc,
     /// Every published crate packages and builds alone
     Package,
+    /// The running server keeps its contract
+    Contract,
 }
 
 /// How a check came out.
@@ -83,17 +85,21 @@ impl Step {
             Self::Licences => findings(licences::check(&Metadata::read()?)),
             Self::Unused => findings(unused::check(&Metadata::read()?)?),
             Self::Package => command(&mut package::command(&Metadata::read()?)),
+            Self::Contract => Ok(contract::check(&Metadata::read()?)?.map_or(Outcome::Green, outcome)),
         }
     }
 }
 
 fn command(command: &mut Command) -> Result<Outcome> {
-    let ended = child::run(command)?;
-    Ok(match ended {
+    child::run(command).map(outcome)
+}
+
+fn outcome(ended: Ended) -> Outcome {
+    match ended {
         Ended::Interrupted(_) => Outcome::Interrupted(ended.code()),
         Ended::Exited(_) if ended.is_success() => Outcome::Green,
         Ended::Exited(_) => Outcome::Red,
-    })
+    }
 }
 
 /// A check of our own: red with a line for each finding.

@@ -11,6 +11,7 @@ const ACCEPTED: &[(&str, &str)] = &[
         "the same, and less for compiled code",
     ),
     ("BSD-3-Clause", "keep the notice, do not advertise with the names"),
+    ("BSD-2-Clause", "keep the notice"),
     ("ISC", "keep the notice"),
     ("Zlib", "do not misrepresent the origin"),
     ("BSL-1.0", "keep the notice in source code"),

@@ -5,6 +5,7 @@
 mod cargo;
 mod child;
 mod ci;
+mod contract;
 mod database;
 mod layers;
 mod licences;

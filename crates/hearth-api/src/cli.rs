@@ -4,8 +4,13 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
-use hearth_domain::Department;
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use hearth_domain::{Department, Departments, Scope};
+
+use crate::commands::keys::NewKey;
+
+/// Characters in the label of a key, at most.
+const LABEL_CHARS_MAX: usize = 128;
 
 /// Keeps conversations warm: a conversation-history server for LLM chatbots.
 ///
@@ -47,16 +52,18 @@ pub enum Command {
     /// Serve the API; what `hearth` does without a command
     Serve,
     /// Bring the store's tables up to date, and stop
-    Migrate {
-        /// Also build the index that reads of an existing table need, without blocking its writers
-        #[arg(long)]
-        index: bool,
-    },
+    Migrate(MigrateArgs),
     /// Look at the settings
     Config {
         /// What to do with them.
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Make, list and revoke API keys; works beside a running server
+    Keys {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: KeysCommand,
     },
     /// Take dialogues over from a file of JSON Lines
     ///
@@ -78,11 +85,80 @@ pub enum Command {
     },
 }
 
+/// What is done beyond the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
+pub struct MigrateArgs {
+    /// Also build the index that reads of an existing table need, without blocking its writers
+    #[arg(long)]
+    pub index: bool,
+    /// Also put the trigger on the table through which the writes of other programs are noticed
+    #[arg(long, conflicts_with = "without_trigger")]
+    pub with_trigger: bool,
+    /// Take that trigger off the table, and do nothing else
+    #[arg(long, conflicts_with = "index")]
+    pub without_trigger: bool,
+}
+
 /// What can be done with the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum ConfigCommand {
     /// Print the settings as they are, each with its source, secrets hidden
     Print,
+}
+
+/// What can be done with API keys.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key, and write it to standard output: it is shown this once, and kept only as a hash
+    Create(CreateKey),
+    /// List the keys, revoked ones included
+    List,
+    /// Revoke a key; running servers refuse it within seconds
+    Revoke {
+        /// The key's id: its 16 digits after `hearth_`
+        id: String,
+    },
+}
+
+/// The key that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(group(ArgGroup::new("where").required(true).args(["department", "all_departments"])))]
+pub struct CreateKey {
+    /// A department that the key opens; may be repeated
+    #[arg(long, value_name = "DEPARTMENT")]
+    pub department: Vec<Department>,
+    /// The key opens every department, those to come included
+    #[arg(long)]
+    pub all_departments: bool,
+    /// What the key is for, with commas between: read (sessions and messages), chat (chat, append, warm up one, end, erase),
+    /// admin (warm up many, figures, details)
+    #[arg(long, required = true, value_delimiter = ',', value_name = "SCOPES")]
+    pub scopes: Vec<Scope>,
+    /// What people call the key
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = label)]
+    pub label: String,
+}
+
+impl From<CreateKey> for NewKey {
+    fn from(key: CreateKey) -> Self {
+        Self {
+            label: key.label,
+            departments: if key.all_departments {
+                Departments::All
+            } else {
+                Departments::Only(key.department.into_iter().collect())
+            },
+            scopes: key.scopes.into_iter().collect(),
+        }
+    }
+}
+
+/// A label is printed on a line with others.
+fn label(text: &str) -> Result<String, &'static str> {
+    if text.chars().count() > LABEL_CHARS_MAX || text.chars().any(char::is_control) {
+        return Err("must be at most 128 characters, none of them a control character");
+    }
+    Ok(text.to_owned())
 }
 
 /// A file, or the standard stream that `-` stands for.
@@ -126,8 +202,22 @@ mod tests {
         for (line, command) in [
             ("hearth", Command::Serve),
             ("hearth serve", Command::Serve),
-            ("hearth migrate", Command::Migrate { index: false }),
-            ("hearth migrate --index", Command::Migrate { index: true }),
+            ("hearth migrate", Command::Migrate(MigrateArgs::default())),
+            (
+                "hearth migrate --index --with-trigger",
+                Command::Migrate(MigrateArgs {
+                    index: true,
+                    with_trigger: true,
+                    without_trigger: false,
+                }),
+            ),
+            (
+                "hearth migrate --without-trigger",
+                Command::Migrate(MigrateArgs {
+                    without_trigger: true,
+                    ..MigrateArgs::default()
+                }),
+            ),
             (
                 "hearth config print",
                 Command::Config {
@@ -166,6 +256,38 @@ mod tests {
     }
 
     #[test]
+    fn a_key_needs_scopes_and_departments() {
+        let parsed = |line| {
+            let command = parse(line).unwrap().into_command();
+            let Command::Keys {
+                command: KeysCommand::Create(key),
+            } = command
+            else {
+                panic!("{line}: {command:?}");
+            };
+            NewKey::from(key)
+        };
+        let key = parsed("hearth keys create --department a --department b --scopes chat,read --label x");
+        let only = ["a", "b"].map(|name| Department::new(name).unwrap());
+        assert_eq!(key.departments, Departments::Only(only.into()));
+        assert_eq!(key.scopes, [Scope::Read, Scope::Chat].into());
+        assert_eq!(key.label, "x");
+        let all = parsed("hearth keys create --all-departments --scopes admin");
+        assert_eq!(all.departments, Departments::All);
+        for line in [
+            "hearth keys create --scopes chat",
+            "hearth keys create --department a",
+            "hearth keys create --department a --all-departments --scopes chat",
+            "hearth keys create --department a --scopes chat,write",
+            "hearth keys create --department a --scopes ",
+            "hearth keys create --department a --scopes chat --label a\tb",
+            "hearth keys revoke",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
     fn settings_are_taken_before_and_after_the_command() {
         for line in [
             "hearth --config-dir etc --set a.b=1 --set c.d=x=y migrate",
@@ -184,6 +306,8 @@ mod tests {
             "hearth config",
             "hearth import",
             "hearth serve extra",
+            "hearth migrate --with-trigger --without-trigger",
+            "hearth migrate --index --without-trigger",
             "hearth export --department ",
         ] {
             assert!(parse(line).is_err(), "{line}");

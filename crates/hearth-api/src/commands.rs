@@ -3,5 +3,6 @@
 pub mod config_print;
 pub mod export;
 pub mod import;
+pub mod keys;
 pub mod migrate;
 pub mod serve;

@@ -2,6 +2,7 @@
 
 mod conversation;
 mod fields;
+mod idempotency;
 mod json_object;
 mod query;
 mod read;
@@ -9,6 +10,7 @@ mod unambiguous;
 
 pub use conversation::Conversation;
 pub use fields::Fields;
+pub use idempotency::{body_hash, idempotency_key};
 pub use json_object::JsonObject;
 pub use query::Query;
 pub use read::{boolean, content, id, integer_within, role, version};

@@ -1,19 +1,40 @@
 #![doc = include_str!("../README.md")]
 
+pub mod access_log;
+pub mod auth;
 pub mod cli;
+pub mod coherence;
 pub mod commands;
+pub mod compression;
+pub mod connection;
+pub mod cors;
 pub mod dialogue;
 pub mod dto;
 pub mod error;
 pub mod extract;
+pub mod file_limit;
 pub mod handlers;
+pub mod http_server;
 pub mod in_flight;
+pub mod log_writer;
+pub mod metrics;
+pub mod key_store;
+pub mod listener;
+pub mod open_model;
 pub mod open_store;
+pub mod openapi;
+pub mod rate_limit;
 pub mod request_context;
 pub mod routes;
 pub mod settings;
 pub mod startup;
 pub mod state;
 pub mod store;
+pub mod store_ping;
+pub mod streaming;
 pub mod telemetry;
+pub mod trace_context;
+pub mod tls;
 pub mod warm_start;
+
+mod watched_body;

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use hearth_api::cli::{Cli, Command, ConfigCommand, Stream};
-use hearth_api::commands::{config_print, export, import, migrate, serve};
+use hearth_api::cli::{Cli, Command, ConfigCommand, KeysCommand, Stream};
+use hearth_api::commands::{config_print, export, import, keys, migrate, serve};
+use hearth_api::key_store::open_keys;
 use hearth_api::open_store::open_store;
 use hearth_api::settings::{self, Loaded, Settings, Sources};
 use hearth_api::telemetry;
-use hearth_domain::ports::StoreError;
-use hearth_domain::{ConversationKey, Department};
+use hearth_domain::ports::{StoreError, SystemClock};
+use hearth_domain::{ConversationKey, Department, KeyId};
 use indicatif::{ProgressBar, ProgressStyle};
 
 #[cfg(feature = "jemalloc")]
@@ -57,24 +58,44 @@ fn run(command: Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let settings = &loaded.settings;
-    telemetry::init(&settings.log)?;
+    let logging = telemetry::init(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
     runtime.block_on(async {
         match command {
-            Command::Serve => serve::run(settings).await.map(|()| ExitCode::SUCCESS),
-            Command::Migrate { index } => migrate::run(&settings.store, index)
+            Command::Serve => serve::run(settings, &logging).await.map(|()| ExitCode::SUCCESS),
+            Command::Migrate(wanted) => migrate::run(&settings.store, wanted)
                 .await
                 .map(|()| ExitCode::SUCCESS),
             Command::Config {
                 command: ConfigCommand::Print,
             } => Ok(ExitCode::SUCCESS),
+            Command::Keys { command } => keys(settings, command).await,
             Command::Import { file } => import_from(settings, &file).await,
             Command::Export { department, file } => export_to(settings, department.as_ref(), &file).await,
         }
     })
+}
+
+#[expect(clippy::print_stderr, reason = "a command tells a person what it did")]
+async fn keys(settings: &Settings, command: KeysCommand) -> anyhow::Result<ExitCode> {
+    let store = open_keys(settings).await?;
+    let mut out = io::stdout();
+    match command {
+        KeysCommand::Create(key) => {
+            let id = keys::create(&store, &SystemClock::default(), key.into(), &mut out).await?;
+            eprintln!("made the key {id}; it is shown this once, so put it where it is kept");
+        }
+        KeysCommand::List => keys::list(&store, &mut out).await?,
+        KeysCommand::Revoke { id } => {
+            let id = KeyId::new(&id).context("failed to read the id of the key")?;
+            keys::revoke(&store, &id).await?;
+            eprintln!("revoked the key {id}; running servers refuse it within seconds");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stderr, reason = "a command tells a person what it did")]

@@ -4,16 +4,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use hearth_postgres::adoption::ForeignWriters;
-use hearth_postgres::{AdoptionError, ConfigError, MigrateError, PostgresConfig, PostgresStore};
+use hearth_postgres::{
+    AdoptionError, ConfigError, MigrateError, PostgresConfig, PostgresStore, ReplicaId,
+};
 use hearth_sqlite::{OpenError, SqliteConfig, SqliteStore};
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 
-use crate::settings::{self, Settings, StoreUrl};
+use crate::settings::{self, CoherenceMode, Settings, StoreUrl};
 use crate::store::Store;
 
 /// How long a start waits for PostgreSQL.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -49,10 +51,17 @@ pub async fn open_store(settings: &Settings) -> Result<Store, OpenStoreError> {
 
 async fn open(settings: &Settings) -> Result<Store, OpenStoreError> {
     let commit_queue = settings.limits.commit_queue;
+    let notify = match settings.coherence.mode {
+        CoherenceMode::Notify => Some(ReplicaId::generate()),
+        CoherenceMode::Off => None,
+    };
     let settings = &settings.store;
     Ok(match &settings.url {
         StoreUrl::Sqlite(path) => {
-            let config = sqlite_config(settings, path);
+            let config = SqliteConfig {
+                commit_queue,
+                ..sqlite_config(settings, path)
+            };
             Store::Sqlite(if settings.migrate {
                 SqliteStore::open(config, Handle::current()).await?
             } else {
@@ -62,6 +71,7 @@ async fn open(settings: &Settings) -> Result<Store, OpenStoreError> {
         StoreUrl::Postgres(url) => {
             let config = PostgresConfig {
                 commit_queue,
+                notify,
                 ..postgres_config(settings, url)
             };
             if settings.migrate {

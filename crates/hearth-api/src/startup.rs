@@ -2,25 +2,34 @@
 //! it can run more than once in a process.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::{App, web};
 use hearth_cache::{Cache, CacheConfig, Spawner, Strategy};
-use hearth_chat::Chat;
-use hearth_chat::models::BuiltinModel;
+use hearth_chat::models::openai::OpenAiConfigError;
+use hearth_chat::{Chat, ChatConfig};
 use hearth_domain::Invalid;
-use hearth_domain::ports::{ChatModel, Clock, SystemClock};
+use hearth_domain::ports::{Clock, SystemClock};
+use hearth_postgres::ConfigError;
 use tokio::runtime::Handle;
 
-use crate::in_flight::in_flight;
-use crate::request_context::request_context;
+use crate::auth::Guard;
+use crate::coherence::Coherence;
+use crate::cors::{cors, refused_question};
+use crate::http_server::http_server;
+use crate::listener::Listener;
+use crate::metrics::{MeasuredModel, Metrics};
+use crate::open_model::{open_model, prompt_config};
+use crate::request_context::RequestContext;
 use crate::routes::routes;
-use crate::settings::{CacheStrategy, ModelKind, Settings};
+use crate::settings::{CacheStrategy, Concurrent, Settings};
 use crate::state::{Phase, State};
 use crate::store::Store;
+use crate::telemetry::Logging;
+use crate::tls::TlsError;
 use crate::warm_start::warm_start;
 
 /// Why the server could not serve.
@@ -36,29 +45,25 @@ pub enum ServeError {
         /// What the system says.
         source: io::Error,
     },
+    /// The certificate cannot be shown.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The window's limits do not go together.
     #[error("cache.max_responses and cache.max_messages {0}")]
     Window(#[from] Invalid),
+    /// The address of the change feed is not understood.
+    #[error("failed to read coherence.url")]
+    Coherence(#[from] ConfigError),
+    /// The model's client cannot be made.
+    #[error("failed to prepare the model that [model] names")]
+    Model(#[from] OpenAiConfigError),
     /// The server broke off.
     #[error("failed to serve")]
     Serve(#[from] io::Error),
 }
 
-/// Takes the address that the settings name.
-///
-/// # Errors
-///
-/// [`ServeError::Listen`].
-pub fn listen(settings: &Settings) -> Result<TcpListener, ServeError> {
-    let (host, port) = (settings.server.host.as_str(), settings.server.port);
-    TcpListener::bind((host, port)).map_err(|source| ServeError::Listen {
-        host: host.to_owned(),
-        port,
-        source,
-    })
-}
-
-/// Serves until `stop` completes, then drains: what was accepted is finished, for at most `server.drain_seconds`.
+/// Serves until `stop` completes, then drains: the server is not ready any more but serves on for `server.drain_delay_seconds`, where
+/// readiness was ever asked for; then what was accepted is finished, for at most `server.drain_seconds`.
 ///
 /// Must run on a multi-thread runtime, which becomes the storage runtime: connections, loads, commits and model calls live on it.
 ///
@@ -68,61 +73,91 @@ pub fn listen(settings: &Settings) -> Result<TcpListener, ServeError> {
 pub async fn serve(
     settings: &Settings,
     store: Store,
-    listener: TcpListener,
+    listener: Listener,
+    logging: &Logging,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let spawner = Spawner::new(Handle::current());
-    let state = web::Data::new(wire(settings, store, &spawner)?);
-    let address = listener.local_addr()?;
+    let state = web::Data::new(wire(settings, store, logging, &spawner)?);
+    state.coherence.caught_up().await;
+    let url = format!("{}://{}", listener.scheme(), listener.address()?);
+    let origins = settings.server.cors_origins.clone();
+    let workers = workers(settings);
     let shared = state.clone();
-    let mut server = HttpServer::new(move || {
+    let access = logging.access(Arc::clone(&state.clock));
+    let server = http_server(settings, listener, workers, move || {
         // The last one wrapped is the first one called.
         App::new()
             .app_data(shared.clone())
-            .wrap(from_fn(in_flight))
-            .wrap(from_fn(request_context))
+            .wrap(cors(&origins))
+            .wrap(Condition::new(
+                !origins.as_slice().is_empty(),
+                from_fn(refused_question),
+            ))
+            .wrap(RequestContext::new(shared.clone(), access.clone()))
             .configure(routes)
-    })
-    .disable_signals()
-    .shutdown_timeout(settings.server.drain.as_secs())
-    .listen(listener)?;
-    if settings.server.workers > 0 {
-        server = server.workers(settings.server.workers);
-    }
-    let server = server.run();
+    })?;
     let handle = server.handle();
     let serving = spawner.runtime().spawn(server);
-    announce(&state, address);
+    announce(&state, &url);
     spawner.spawn_forever(get_ready(state.clone(), settings.cache.warm_start));
 
     stop.await;
-    drain(&state, &spawner, settings.server.drain, handle.stop(true)).await;
+    leave_the_balance(&state, settings.server.drain_delay).await;
+    drain(&state, &spawner, settings.server.drain, || handle.stop(true)).await;
     serving.await.map_err(io::Error::other)??;
     Ok(())
 }
 
+/// Threads that answer requests.
+fn workers(settings: &Settings) -> usize {
+    match settings.server.workers {
+        0 => std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
+        workers => workers,
+    }
+}
+
 /// Makes the cache, the chat and the model, and what handlers need of them.
-fn wire(settings: &Settings, store: Store, spawner: &Spawner) -> Result<State, Invalid> {
+fn wire(
+    settings: &Settings,
+    store: Store,
+    logging: &Logging,
+    spawner: &Spawner,
+) -> Result<State, ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let config = cache_config(settings)?;
-    let cache = Cache::new(Arc::new(store), config, Arc::clone(&clock), spawner.clone());
-    let model: Arc<dyn ChatModel> = match settings.model.kind {
-        ModelKind::Builtin => Arc::new(BuiltinModel),
-    };
+    let store = Arc::new(store);
+    let guard = Guard::new(settings, &store, &clock, spawner);
+    let cache = Cache::new(store, config, Arc::clone(&clock), spawner.clone());
+    let coherence = Coherence::start(settings, &cache, &clock, spawner)?;
+    let model = open_model(&settings.model, Arc::clone(&clock), spawner.runtime().clone())?;
+    let metrics = Metrics::new(logging);
+    let model = MeasuredModel::new(model, Arc::clone(&metrics.model), Arc::clone(&clock));
     let chat = Chat::new(
         cache.clone(),
-        model,
+        Arc::new(model),
         Arc::clone(&clock),
         spawner.clone(),
-        settings.chat.turn_max,
+        chat_config(settings),
     );
     Ok(State::new(
-        cache,
-        chat,
-        clock,
-        settings.server.body_bytes_max,
-        settings.limits.in_flight,
+        cache, coherence, chat, clock, guard, settings, metrics,
     ))
+}
+
+fn chat_config(settings: &Settings) -> ChatConfig {
+    ChatConfig {
+        turn_timeout: settings.chat.turn_max,
+        concurrent: match settings.chat.concurrent {
+            Concurrent::Queue => hearth_chat::Concurrent::Queue,
+            Concurrent::Reject => hearth_chat::Concurrent::Reject,
+        },
+        queue_max: settings.chat.queue_max,
+        // The cache waits a second longer for a commit than the store does; the rest is for a claim that was slow to be told.
+        request_lease: settings.chat.turn_max + settings.store.commit_timeout + Duration::from_secs(15),
+        prompt: prompt_config(settings),
+        ..ChatConfig::default()
+    }
 }
 
 fn cache_config(settings: &Settings) -> Result<CacheConfig, Invalid> {
@@ -150,25 +185,41 @@ async fn get_ready(state: web::Data<State>, sessions: u16) {
     state.advance(Phase::Serving);
 }
 
-fn announce(state: &State, address: SocketAddr) {
+fn announce(state: &State, url: &str) {
     let performance = state.cache.performance();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         store = state.store().kind(),
         budget_mb = performance.memory.budget_bytes >> 20,
-        "serving on http://{address}"
+        "serving on {url}"
     );
 }
 
-/// Stops taking requests, and waits for those that were taken and for the turns whose callers went away.
-async fn drain(state: &State, spawner: &Spawner, limit: Duration, stopped: impl Future<Output = ()>) {
+/// Says that the server is not ready any more, and serves on until whoever sends traffic by that has seen it.
+async fn leave_the_balance(state: &State, delay: Duration) {
     state.advance(Phase::Draining);
+    if state.is_balanced() && !delay.is_zero() {
+        tracing::info!(
+            seconds = delay.as_secs(),
+            "not ready any more: traffic may go elsewhere"
+        );
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// Stops taking requests, and waits for those that were taken and for the turns whose callers went away.
+async fn drain<F: Future<Output = ()>>(
+    state: &State,
+    spawner: &Spawner,
+    limit: Duration,
+    stop: impl FnOnce() -> F,
+) {
     tracing::info!(
         seconds = limit.as_secs(),
         "stopping: what was accepted is finished first"
     );
     let began = state.clock.now();
-    stopped.await;
+    stop().await;
     let left = limit.saturating_sub(state.clock.now().saturating_sub(began));
     if spawner.drain(left).await {
         tracing::info!("stopped");

@@ -1,11 +1,19 @@
 //! The store in use: the one place where the backends are named together.
 
+use std::time::Duration;
+
 use hearth_domain::ports::{
-    AppendError, HistoryStore, Lookup, Page, PageFrom, SessionCursor, SessionIndex, SessionPage, StoreError,
+    AppendError, Claim, Claimed, HistoryStore, KeptTurn, KeyStore, Lookup, Page, PageFrom, RequestLog, SessionCursor,
+    SessionIndex, SessionPage, StoreError, TurnIndex,
 };
-use hearth_domain::{Append, Committed, ConversationKey, Department, UserId, Version, WindowLimits};
-use hearth_postgres::PostgresStore;
+use hearth_domain::{
+    ApiKey, Append, ClaimOwner, Committed, ConversationKey, Department, KeyId, RequestKey, TurnId, UserId, Version,
+    WindowLimits,
+};
+use hearth_postgres::adoption::ForeignWriters;
+use hearth_postgres::{PostgresStore, ReplicaId};
 use hearth_sqlite::SqliteStore;
+use serde_json::Value;
 
 /// The store in use.
 pub enum Store {
@@ -24,6 +32,17 @@ pub struct Pool {
     pub idle: usize,
 }
 
+/// The commits of a store that groups them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commits {
+    /// Turns that were accepted and have no outcome yet.
+    pub queued_turns: usize,
+    /// Batches that were committed.
+    pub batches: u64,
+    /// Turns that were committed.
+    pub turns: u64,
+}
+
 impl Store {
     /// The name of the kind, as health shows it.
     #[must_use]
@@ -31,6 +50,15 @@ impl Store {
         match self {
             Self::Postgres(_) => "postgres",
             Self::Sqlite(_) => "sqlite",
+        }
+    }
+
+    /// Whether other processes may serve from it, too.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        match self {
+            Self::Postgres(_) => true,
+            Self::Sqlite(_) => false,
         }
     }
 
@@ -52,6 +80,42 @@ impl Store {
                 Some(Pool {
                     size: status.size,
                     idle: status.idle,
+                })
+            }
+            Self::Sqlite(_) => None,
+        }
+    }
+
+    /// The name under which other servers are told of what is committed here, where they are told.
+    #[must_use]
+    pub const fn replica(&self) -> Option<ReplicaId> {
+        match self {
+            Self::Postgres(store) => store.replica_id(),
+            Self::Sqlite(_) => None,
+        }
+    }
+
+    /// Whether the table tells of what other programs write to it; nothing where that cannot be asked now.
+    pub async fn has_trigger(&self) -> Option<bool> {
+        match self {
+            Self::Postgres(store) => {
+                let adoption = store.adoption().await.ok()?;
+                Some(adoption.foreign_writers == ForeignWriters::Trigger)
+            }
+            Self::Sqlite(_) => Some(false),
+        }
+    }
+
+    /// How the commits are getting on, where they are grouped.
+    #[must_use]
+    pub fn commits(&self) -> Option<Commits> {
+        match self {
+            Self::Postgres(store) => {
+                let status = store.commit_status();
+                Some(Commits {
+                    queued_turns: status.queued_turns,
+                    batches: status.batches,
+                    turns: status.turns,
                 })
             }
             Self::Sqlite(_) => None,
@@ -103,6 +167,47 @@ impl HistoryStore for Store {
     }
 }
 
+impl RequestLog for Store {
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
+        either!(self.claim(claim))
+    }
+
+    async fn complete(
+        &self,
+        request: &RequestKey,
+        owner: ClaimOwner,
+        answer: &Value,
+    ) -> Result<bool, StoreError> {
+        either!(self.complete(request, owner, answer))
+    }
+
+    async fn release(&self, request: &RequestKey, owner: ClaimOwner) -> Result<(), StoreError> {
+        either!(self.release(request, owner))
+    }
+
+    async fn forget_requests(&self, age: Duration, limit: u16) -> Result<usize, StoreError> {
+        either!(self.forget_requests(age, limit))
+    }
+}
+
+impl KeyStore for Store {
+    async fn create_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        either!(self.create_key(key))
+    }
+
+    async fn find_key(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
+        either!(self.find_key(id))
+    }
+
+    async fn list_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        either!(self.list_keys())
+    }
+
+    async fn revoke_key(&self, id: &KeyId) -> Result<bool, StoreError> {
+        either!(self.revoke_key(id))
+    }
+}
+
 impl SessionIndex for Store {
     async fn list(
         &self,
@@ -125,5 +230,16 @@ impl SessionIndex for Store {
         limit: u16,
     ) -> Result<Vec<ConversationKey>, StoreError> {
         either!(self.keys(department, after, limit))
+    }
+}
+
+impl TurnIndex for Store {
+    async fn find_turn(
+        &self,
+        department: &Department,
+        user: &UserId,
+        turn: TurnId,
+    ) -> Result<Option<KeptTurn>, StoreError> {
+        either!(self.find_turn(department, user, turn))
     }
 }

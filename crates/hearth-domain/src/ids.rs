@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -164,6 +165,16 @@ impl TurnId {
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// When it was generated, by the clock of whoever did, to the millisecond; none where it is no UUID v7 and so none of Hearth's.
+    #[must_use]
+    pub fn generated_at(self) -> Option<DateTime<Utc>> {
+        if self.0.get_version() != Some(uuid::Version::SortRand) {
+            return None;
+        }
+        let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
+        DateTime::from_timestamp(seconds.try_into().ok()?, nanoseconds)
+    }
 }
 
 impl fmt::Display for TurnId {
@@ -265,5 +276,14 @@ mod tests {
         let (one, other) = (SessionId::generate(), SessionId::generate());
         assert_ne!(one, other);
         assert_eq!(SessionId::new(one.as_str()), Ok(one));
+    }
+
+    #[test]
+    fn a_turn_knows_when_it_was_generated() {
+        let time = uuid::Timestamp::from_unix(uuid::NoContext, 1_700_000_000, 5_000_000);
+        let at = DateTime::from_timestamp_millis(1_700_000_000_005);
+        assert_eq!(TurnId(Uuid::new_v7(time)).generated_at(), at);
+        assert!(TurnId::generate().generated_at() > at);
+        assert_eq!(TurnId(Uuid::nil()).generated_at(), None);
     }
 }

@@ -36,6 +36,12 @@ pub const SESSION_LIST_DEFAULT: u16 = 50;
 /// Sessions that one warm-up call may name, or ask for as the most recent ones, at most.
 pub const WARM_UP_SESSIONS_MAX: u16 = 1_000;
 
+/// Sessions of a user in which a turn is looked for by its id, at most: those that were active last.
+pub const TURN_SEARCH_SESSIONS_MAX: u16 = 64;
+
+/// Messages of each of those sessions that are looked at, at most: the newest ones.
+pub const TURN_SEARCH_MESSAGES_MAX: u16 = 240;
+
 /// Characters in an `Idempotency-Key`, at most.
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 

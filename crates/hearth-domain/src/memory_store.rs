@@ -1,8 +1,9 @@
 //! The reference store: everything in one map, nothing kept for good. It is short enough to be read as the specification of
-//! [`HistoryStore`], [`SessionIndex`], [`RequestLog`] and [`KeyStore`], and is the oracle that other stores are tested against.
+//! [`HistoryStore`], [`SessionIndex`], [`TurnIndex`], [`RequestLog`] and [`KeyStore`], and is the oracle that other stores are tested against.
 //!
 //! [`HistoryStore`]: crate::ports::HistoryStore
 //! [`SessionIndex`]: crate::ports::SessionIndex
+//! [`TurnIndex`]: crate::ports::TurnIndex
 //! [`RequestLog`]: crate::ports::RequestLog
 //! [`KeyStore`]: crate::ports::KeyStore
 

@@ -7,6 +7,7 @@ pub mod history_store;
 pub mod key_store;
 pub mod request_log;
 pub mod session_index;
+pub mod turn_index;
 
 pub use change_feed::{Change, ChangeFeed, Notice, NullFeed};
 pub use chat_model::{Answer, Availability, ChatModel, Deltas, ModelError, ModelStatus, Prompt, Usage};
@@ -15,3 +16,4 @@ pub use history_store::{AppendError, HistoryStore, Lookup, Page, PageFrom, Store
 pub use key_store::KeyStore;
 pub use request_log::{Claim, Claimed, PastAnswer, RequestLog};
 pub use session_index::{SessionCursor, SessionIndex, SessionPage, SessionSummary};
+pub use turn_index::{KeptTurn, TurnIndex};

@@ -25,6 +25,7 @@ mod ping;
 mod raise_erased;
 mod recent_messages;
 mod release_request;
+mod response_of_turn;
 mod revoke_key;
 mod session_keys;
 mod user_sessions;
@@ -48,6 +49,7 @@ pub(crate) use message_page::{Direction, MessagePage};
 pub(crate) use ping::Ping;
 pub(crate) use recent_messages::RecentMessages;
 pub(crate) use release_request::ReleaseRequest;
+pub(crate) use response_of_turn::ResponseOfTurn;
 pub(crate) use revoke_key::RevokeKey;
 pub(crate) use session_keys::SessionKeys;
 

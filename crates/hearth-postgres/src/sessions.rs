@@ -1,11 +1,14 @@
-//! Which sessions there are: those with messages, whoever wrote them.
+//! Which sessions there are: those with messages, whoever wrote them. And which of them a turn is in.
 
 use std::collections::HashSet;
 
-use hearth_domain::ports::{SessionCursor, SessionIndex, SessionPage, SessionSummary, StoreError};
-use hearth_domain::{ConversationKey, Department, UserId};
+use hearth_domain::limits::{TURN_SEARCH_MESSAGES_MAX, TURN_SEARCH_SESSIONS_MAX};
+use hearth_domain::ports::{
+    KeptTurn, SessionCursor, SessionIndex, SessionPage, SessionSummary, StoreError, TurnIndex,
+};
+use hearth_domain::{ConversationKey, Department, TurnId, UserId};
 
-use crate::queries::{ListSessions, RecentMessages, SessionKeys};
+use crate::queries::{ListSessions, RecentMessages, ResponseOfTurn, SessionKeys};
 use crate::rows::session::KeyRow;
 use crate::store::PostgresStore;
 
@@ -90,5 +93,30 @@ impl SessionIndex for PostgresStore {
             }
         }
         Ok(keys)
+    }
+}
+
+impl TurnIndex for PostgresStore {
+    async fn find_turn(
+        &self,
+        department: &Department,
+        user: &UserId,
+        turn: TurnId,
+    ) -> Result<Option<KeptTurn>, StoreError> {
+        let response = ResponseOfTurn {
+            department: department.as_str().to_owned(),
+            user_id: user.as_str().to_owned(),
+            turn_id: turn.to_string(),
+            sessions: TURN_SEARCH_SESSIONS_MAX.into(),
+            messages: TURN_SEARCH_MESSAGES_MAX.into(),
+        };
+        let Some(row) = self.pool.run_read(response, self.load_timeout).await? else {
+            return Ok(None);
+        };
+        let found = row.read()?;
+        Ok(found.map(|(session, response)| KeptTurn {
+            key: ConversationKey::new(department.clone(), user.clone(), session),
+            response,
+        }))
     }
 }

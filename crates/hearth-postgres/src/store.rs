@@ -62,6 +62,12 @@ impl PostgresStore {
         self.intake.status()
     }
 
+    /// The name under which others are told of what is committed here, where they are told.
+    #[must_use]
+    pub const fn replica_id(&self) -> Option<ReplicaId> {
+        self.replica
+    }
+
     fn replica(&self) -> Option<String> {
         self.replica.map(ReplicaId::to_text)
     }

@@ -5,3 +5,4 @@ pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod requests;
 pub(crate) mod sessions;
+pub(crate) mod turns;

@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 
 use diesel::connection::DefaultLoadingMode;
-use diesel::{Connection, RunQueryDsl, SqliteConnection};
-use hearth_domain::ports::{Lookup, Page, PageFrom, SessionCursor, SessionPage, SessionSummary};
-use hearth_domain::{ConversationKey, Department, History, MessageView, UserId, WindowLimits};
+use diesel::{Connection, OptionalExtension, RunQueryDsl, SqliteConnection};
+use hearth_domain::limits::{TURN_SEARCH_MESSAGES_MAX, TURN_SEARCH_SESSIONS_MAX};
+use hearth_domain::ports::{KeptTurn, Lookup, Page, PageFrom, SessionCursor, SessionPage, SessionSummary};
+use hearth_domain::{ConversationKey, Department, History, MessageView, TurnId, UserId, WindowLimits};
 
 use crate::commit::current_version;
 use crate::error::Fault;
-use crate::queries::{index, messages};
-use crate::rows::{self, HistoryRow, PageRow, SummaryRow};
+use crate::queries::{index, messages, turns};
+use crate::rows::{self, HistoryRow, PageRow, SummaryRow, TurnRow};
 
 /// How far back the most recent sessions are looked for, in messages: a bound on the work, whatever the size of the table.
 const RECENT_MESSAGES_MAX: i64 = 200_000;
@@ -158,6 +159,31 @@ pub(crate) fn recent(connection: &mut SqliteConnection, limit: u16) -> Result<Ve
         }
     }
     Ok(keys)
+}
+
+/// The response of a turn, as far back as turns are looked for.
+pub(crate) fn turn(
+    connection: &mut SqliteConnection,
+    department: &Department,
+    user: &UserId,
+    turn: TurnId,
+) -> Result<Option<KeptTurn>, Fault> {
+    let response = turns::ResponseOfTurn {
+        department: department.as_str(),
+        user: user.as_str(),
+        turn: &turn.to_string(),
+        sessions: TURN_SEARCH_SESSIONS_MAX.into(),
+        messages: TURN_SEARCH_MESSAGES_MAX.into(),
+    };
+    let row: Option<TurnRow> = response.get_result(connection).optional()?;
+    let Some((session, id, role, content, created_at_us, metadata)) = row else {
+        return Ok(None);
+    };
+    let Some(key) = rows::key((department.to_string(), user.to_string(), session)) else {
+        return Ok(None);
+    };
+    let response = rows::message((id, role, content, created_at_us, metadata))?;
+    Ok(Some(KeptTurn { key, response }))
 }
 
 /// Keys in their order.

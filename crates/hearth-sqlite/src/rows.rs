@@ -14,6 +14,9 @@ pub(crate) type HistoryRow = (i64, String, String, i64, Option<String>);
 /// A row of a page: the same with all of the metadata.
 pub(crate) type PageRow = (i64, String, String, i64, Option<String>);
 
+/// A row of a turn that is looked for: its session, and the row of a page.
+pub(crate) type TurnRow = (String, i64, String, String, i64, Option<String>);
+
 /// A row of a list: session, version, first time, newest time, end.
 pub(crate) type SummaryRow = (String, i64, i64, i64, Option<i64>);
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use diesel::SqliteConnection;
 use hearth_domain::ports::{
-    AppendError, Claim, Claimed, HistoryStore, KeyStore, Lookup, Page, PageFrom, RequestLog, SessionCursor,
-    SessionIndex, SessionPage, StoreError,
+    AppendError, Claim, Claimed, HistoryStore, KeptTurn, KeyStore, Lookup, Page, PageFrom, RequestLog, SessionCursor,
+    SessionIndex, SessionPage, StoreError, TurnIndex,
 };
 use hearth_domain::{
-    ApiKey, Append, ClaimOwner, Committed, ConversationKey, Department, KeyId, RequestKey, UserId, Version,
+    ApiKey, Append, ClaimOwner, Committed, ConversationKey, Department, KeyId, RequestKey, TurnId, UserId, Version,
     WindowLimits,
 };
 use serde_json::Value;
@@ -192,6 +192,19 @@ impl SessionIndex for SqliteStore {
     ) -> Result<Vec<ConversationKey>, StoreError> {
         let (department, after) = (department.cloned(), after.cloned());
         self.read(move |connection| read::keys(connection, department.as_ref(), after.as_ref(), limit))
+            .await
+    }
+}
+
+impl TurnIndex for SqliteStore {
+    async fn find_turn(
+        &self,
+        department: &Department,
+        user: &UserId,
+        turn: TurnId,
+    ) -> Result<Option<KeptTurn>, StoreError> {
+        let (department, user) = (department.clone(), user.clone());
+        self.read(move |connection| read::turn(connection, &department, &user, turn))
             .await
     }
 }

@@ -38,16 +38,17 @@ pub mod loading;
 mod observe;
 pub mod paging;
 mod random;
+pub mod turns;
 pub mod window;
 
 use std::time::Duration;
 
-use hearth_domain::ports::{HistoryStore, RequestLog, SessionIndex};
+use hearth_domain::ports::{HistoryStore, RequestLog, SessionIndex, TurnIndex};
 
 /// What the suite asks of a store.
-pub trait Store: HistoryStore + SessionIndex + RequestLog {}
+pub trait Store: HistoryStore + SessionIndex + TurnIndex + RequestLog {}
 
-impl<S: HistoryStore + SessionIndex + RequestLog> Store for S {}
+impl<S: HistoryStore + SessionIndex + TurnIndex + RequestLog> Store for S {}
 
 /// A case that takes longer hangs.
 const HANG_GUARD: Duration = Duration::from_secs(120);
@@ -123,6 +124,10 @@ macro_rules! conformance {
             listing::equal_activity_is_ordered_by_id,
             listing::recent_sessions_come_newest_first_of_all_users,
             listing::keys_page_in_order_and_by_department,
+            turns::a_turn_is_found_by_the_id_in_its_metadata,
+            turns::a_turn_is_its_own_users_alone,
+            turns::an_erased_turn_is_not_found,
+            turns::a_turn_is_looked_for_among_the_newest_messages,
             claims::a_request_is_granted_once,
             claims::of_many_claims_at_once_one_is_granted,
             claims::equal_keys_of_others_are_other_requests,
@@ -199,6 +204,7 @@ mod tests {
             ("listing", include_str!("conformance/listing.rs")),
             ("loading", include_str!("conformance/loading.rs")),
             ("paging", include_str!("conformance/paging.rs")),
+            ("turns", include_str!("conformance/turns.rs")),
             ("window", include_str!("conformance/window.rs")),
         ];
         for (module, source) in modules {

@@ -7,7 +7,9 @@ pub mod database;
 pub mod install;
 mod keeper;
 pub mod programs;
+pub mod proxy;
 
 pub use cluster::{Cluster, Options, Tls, shared, shared_url};
 pub use database::TestDatabase;
 pub use install::install;
+pub use proxy::{Cut, Proxy};

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use hearth_cache::Performance;
+use hearth_cache::{Coherence, Performance};
 use hearth_domain::ConversationKey;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::performance::strategy_name;
 use crate::store::Store;
@@ -13,7 +14,7 @@ use crate::store::Store;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Whether the process serves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Live {
     /// Always `ok`: whoever can answer serves.
     pub status: &'static str,
@@ -22,7 +23,7 @@ pub struct Live {
 }
 
 /// Whether the process should get traffic.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Ready {
     /// Always `ready`; otherwise the answer is a problem.
     pub status: &'static str,
@@ -32,32 +33,34 @@ pub struct Ready {
 }
 
 /// The whole picture.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Detailed {
     status: &'static str,
     version: &'static str,
     uptime_seconds: f64,
     store: StoreHealth,
     cache_stats: CacheStats,
-    coherence: Coherence,
+    coherence: CoherenceHealth,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct StoreHealth {
     kind: &'static str,
     reachable: bool,
+    #[schema(required = true)]
     latency_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pool: Option<PoolHealth>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct PoolHealth {
     size: usize,
     idle: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct CacheStats {
     cache_type: &'static str,
     strategy: &'static str,
@@ -66,7 +69,7 @@ struct CacheStats {
     memory_cache: MemoryCache,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct MemoryCache {
     total_sessions: usize,
     total_responses: u64,
@@ -74,30 +77,33 @@ struct MemoryCache {
     budget_kb: u64,
 }
 
-#[derive(Debug, Serialize)]
-struct Coherence {
+#[derive(Debug, Serialize, ToSchema)]
+struct CoherenceHealth {
     mode: &'static str,
     connected: bool,
+    #[schema(required = true)]
     staleness_ms: Option<u64>,
     foreign_writers: &'static str,
 }
 
 impl Detailed {
-    /// The picture at one moment; `latency` is that of a ping of the store, where it answered.
+    /// The picture at one moment; `latency` is that of a ping of the store, where it answered. A server that hears nothing of
+    /// other processes is degraded too: it asks the store for every read.
     #[must_use]
     pub fn new(
         performance: &Performance,
         store: &Store,
         latency: Option<Duration>,
         draining: bool,
+        covers_foreign_writers: bool,
         recently_used: &[ConversationKey],
     ) -> Self {
         let memory = performance.memory;
         Self {
-            status: match (draining, latency) {
+            status: match (draining, latency.is_some() && is_trusted(performance)) {
                 (true, _) => "unhealthy",
-                (false, None) => "degraded",
-                (false, Some(_)) => "healthy",
+                (false, false) => "degraded",
+                (false, true) => "healthy",
             },
             version: VERSION,
             uptime_seconds: performance.uptime.as_secs_f64(),
@@ -122,14 +128,29 @@ impl Detailed {
                     budget_kb: memory.budget_bytes / 1_024,
                 },
             },
-            coherence: Coherence {
-                mode: "off",
-                connected: false,
-                staleness_ms: None,
-                foreign_writers: "not_covered",
-            },
+            coherence: CoherenceHealth::new(performance.coherence, covers_foreign_writers),
         }
     }
+}
+
+impl CoherenceHealth {
+    fn new(followed: Option<Coherence>, covers_foreign_writers: bool) -> Self {
+        let staleness = followed.and_then(|coherence| coherence.staleness);
+        Self {
+            mode: if followed.is_some() { "notify" } else { "off" },
+            connected: followed.is_some_and(|coherence| coherence.connected),
+            staleness_ms: staleness.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            foreign_writers: if covers_foreign_writers { "trigger" } else { "not_covered" },
+        }
+    }
+}
+
+/// Whether what is in memory may be served without asking the store.
+fn is_trusted(performance: &Performance) -> bool {
+    performance.coherence.is_none_or(|coherence| {
+        let staleness = coherence.staleness;
+        staleness.is_some_and(|staleness| staleness <= coherence.max_staleness)
+    })
 }
 
 /// To one decimal.

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use hearth_cache::{Performance, Quantiles, Strategy};
+use hearth_postgres::feed::FeedStatus;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::Store;
 
 /// The cache's performance info.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PerformanceResponse {
     strategy: &'static str,
     uptime_seconds: f64,
@@ -16,14 +18,29 @@ pub struct PerformanceResponse {
     hit_ratio: f64,
     queries: Queries,
     latency_us: Latency,
+    #[schema(required = true)]
     speedup_p50: Option<f64>,
     evictions: u64,
     expired: u64,
     refused: u64,
     invalidated: u64,
+    /// Null where no other process's changes are followed.
+    #[schema(required = true)]
+    coherence: Option<CoherenceFigures>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+struct CoherenceFigures {
+    #[schema(required = true)]
+    staleness_ms: Option<f64>,
+    #[schema(required = true)]
+    lag_ms: Option<f64>,
+    changes: u64,
+    gaps: u64,
+    suspected: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
 struct Reads {
     memory: u64,
     store: u64,
@@ -32,19 +49,19 @@ struct Reads {
     coalesced: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Queries {
     issued: u64,
     saved: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Latency {
     memory: LatencyQuantiles,
     store: LatencyQuantiles,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LatencyQuantiles {
     p50: f64,
     p99: f64,
@@ -53,7 +70,7 @@ struct LatencyQuantiles {
 impl PerformanceResponse {
     /// The figures as clients see them.
     #[must_use]
-    pub fn new(performance: &Performance, store: &Store) -> Self {
+    pub fn new(performance: &Performance, store: &Store, feed: Option<FeedStatus>) -> Self {
         let figures = &performance.figures;
         Self {
             strategy: strategy_name(performance.strategy, store),
@@ -79,6 +96,13 @@ impl PerformanceResponse {
             expired: figures.expired,
             refused: figures.refused,
             invalidated: figures.invalidated,
+            coherence: performance.coherence.map(|coherence| CoherenceFigures {
+                staleness_ms: coherence.staleness.map(milliseconds),
+                lag_ms: feed.and_then(|feed| feed.lag).map(milliseconds),
+                changes: coherence.changes,
+                gaps: coherence.gaps,
+                suspected: coherence.suspected,
+            }),
         }
     }
 }
@@ -90,6 +114,10 @@ pub const fn strategy_name(strategy: Strategy, store: &Store) -> &'static str {
         Strategy::MemoryFirst => store.warm_up_name(),
         Strategy::PassThrough => "pass_through",
     }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
 fn microseconds(quantiles: Quantiles) -> LatencyQuantiles {

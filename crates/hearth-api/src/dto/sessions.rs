@@ -4,26 +4,32 @@ use chrono::{DateTime, Utc};
 use hearth_domain::ports::{SessionCursor, SessionPage, SessionSummary};
 use hearth_domain::{SessionId, Version};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::turn::{wire_time, wire_time_option};
 use crate::error::{Code, Problem};
 
 /// A part of a user's sessions.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct SessionsResponse<'a> {
     sessions: Vec<Session<'a>>,
+    #[schema(required = true)]
     after: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Session<'a> {
     chatsession_id: &'a str,
+    #[schema(value_type = u64)]
     version: Version,
     #[serde(serialize_with = "wire_time")]
+    #[schema(value_type = String, format = "date-time")]
     started_at: DateTime<Utc>,
     #[serde(serialize_with = "wire_time")]
+    #[schema(value_type = String, format = "date-time")]
     last_active_at: DateTime<Utc>,
     #[serde(serialize_with = "wire_time_option")]
+    #[schema(value_type = Option<String>, format = "date-time", required = true)]
     ended_at: Option<DateTime<Utc>>,
 }
 

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use hearth_domain::{
-    Committed, ConversationKey, Invalid, MessageId, NewMessage, Turn, TurnId, Version, json, limits,
+    BodyHash, Committed, ConversationKey, Invalid, MessageId, NewMessage, Turn, TurnId, Version, json, limits,
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::error::{Code, Problem};
-use crate::extract::{Fields, JsonObject, content, role, version};
+use crate::extract::{Fields, JsonObject, body_hash, content, role, version};
 
 /// A turn to append, and the version that it is for.
 #[derive(Debug)]
@@ -53,6 +54,22 @@ pub fn append_request(body: JsonObject) -> Result<AppendRequest, Problem> {
     Ok(AppendRequest { turn, if_version })
 }
 
+/// The hash of all that a request says, its session included.
+#[must_use]
+pub fn append_hash(key: &ConversationKey, request: &AppendRequest) -> BodyHash {
+    let messages = request.turn.messages().iter();
+    let messages: Vec<_> = messages
+        .map(|message| (message.role().as_str(), message.content()))
+        .collect();
+    body_hash(&(
+        key.department.as_str(),
+        key.user.as_str(),
+        key.session.as_str(),
+        messages,
+        request.if_version,
+    ))
+}
+
 fn message(index: usize, value: Value) -> Result<NewMessage, Problem> {
     let Value::Object(members) = value else {
         return Err(Problem::field(
@@ -77,13 +94,16 @@ fn message(index: usize, value: Value) -> Result<NewMessage, Problem> {
 }
 
 /// A turn that was appended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct AppendResponse<'a> {
     chatsession_id: &'a str,
     department: &'a str,
     user: &'a str,
+    #[schema(value_type = String, format = "uuid")]
     turn_id: TurnId,
+    #[schema(value_type = u64)]
     version: Version,
+    #[schema(value_type = Vec<i64>)]
     ids: Vec<MessageId>,
 }
 

@@ -5,16 +5,18 @@ use hearth_domain::limits::WARM_UP_SESSIONS_MAX;
 use hearth_domain::{ConversationKey, Version};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::error::{Code, Problem};
 use crate::extract::{Fields, JsonObject, id, integer_within};
 
 /// One session that is loaded now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct WarmUpResponse<'a> {
     chatsession_id: &'a str,
     source: &'static str,
     responses: u16,
+    #[schema(value_type = u64)]
     version: Version,
 }
 
@@ -92,7 +94,7 @@ fn key(index: usize, value: Value) -> Result<ConversationKey, Problem> {
 }
 
 /// What a warm-up of many sessions found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct WarmUpManyResponse {
     found: usize,
     new: usize,

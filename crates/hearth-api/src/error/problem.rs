@@ -1,6 +1,7 @@
 //! A problem: what a failed request is answered.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -17,6 +18,7 @@ pub struct Problem {
     errors: Vec<FieldError>,
     outcome: Option<Outcome>,
     allow: Option<HeaderValue>,
+    retry_after_seconds: Option<u32>,
     /// What the log says and the caller does not see.
     cause: Option<String>,
 }
@@ -64,6 +66,7 @@ impl Problem {
             errors: Vec::new(),
             outcome: None,
             allow: None,
+            retry_after_seconds: code.retry_after_seconds(),
             cause: None,
         }
     }
@@ -103,6 +106,15 @@ impl Problem {
     #[must_use]
     pub fn with_allow(mut self, methods: HeaderValue) -> Self {
         self.allow = Some(methods);
+        self
+    }
+
+    /// With the time after which another try is worth it, in whole seconds.
+    #[must_use]
+    pub fn with_retry_after(mut self, time: Duration) -> Self {
+        let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        let begun = u32::from(time.subsec_nanos() > 0);
+        self.retry_after_seconds = Some(seconds.saturating_add(begun).max(1));
         self
     }
 
@@ -166,7 +178,7 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.code.status());
         response.insert_header((CONTENT_TYPE, "application/problem+json"));
-        if let Some(seconds) = self.code.retry_after_seconds() {
+        if let Some(seconds) = self.retry_after_seconds {
             response.insert_header((RETRY_AFTER, seconds));
         }
         if let Some(methods) = &self.allow {

@@ -1,7 +1,7 @@
 //! From the errors of the crates beneath to what callers are told: one exhaustive match each.
 
 use hearth_cache::ReadError;
-use hearth_chat::ChatError;
+use hearth_chat::{ChatError, ResumeError};
 use hearth_domain::ports::{AppendError, ModelError, StoreError};
 
 use super::code::Code;
@@ -9,15 +9,27 @@ use super::problem::{Outcome, Problem};
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        store_unavailable(&error, &error)
+        Self::from(&error)
+    }
+}
+
+impl From<&StoreError> for Problem {
+    fn from(error: &StoreError) -> Self {
+        store_unavailable(error, error)
     }
 }
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        match &error {
-            ReadError::Store(cause) => store_unavailable(&error, cause),
-            ReadError::TimedOut => store_unavailable(&error, &StoreError::TimedOut),
+        Self::from(&error)
+    }
+}
+
+impl From<&ReadError> for Problem {
+    fn from(error: &ReadError) -> Self {
+        match error {
+            ReadError::Store(cause) => store_unavailable(error, cause),
+            ReadError::TimedOut => store_unavailable(error, &StoreError::TimedOut),
             ReadError::Overloaded => {
                 Self::new(Code::Overloaded, "too many sessions wait to be loaded; try again")
             }
@@ -32,20 +44,23 @@ impl From<ReadError> for Problem {
 
 impl From<AppendError> for Problem {
     fn from(error: AppendError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&AppendError> for Problem {
+    fn from(error: &AppendError) -> Self {
         let failed = |outcome, detail| {
             Self::new(Code::CommitFailed, detail)
                 .with_outcome(outcome)
-                .caused_by(&error)
+                .caused_by(error)
         };
-        match &error {
+        match error {
             AppendError::VersionConflict { current } => Self::new(
                 Code::VersionConflict,
                 format!("the session is at version {current}"),
             ),
-            AppendError::Erased => Self::new(
-                Code::SessionErased,
-                "the session was erased while the turn was under way; nothing was kept",
-            ),
+            AppendError::Erased => erased(),
             AppendError::ClaimLost => Self::new(
                 Code::SessionBusy,
                 "another attempt at this request is under way; try again with the same key",
@@ -67,30 +82,65 @@ impl From<AppendError> for Problem {
 
 impl From<ChatError> for Problem {
     fn from(error: ChatError) -> Self {
+        Self::from(&error)
+    }
+}
+
+/// By reference: one failure may be told to all who read a turn's stream.
+impl From<&ChatError> for Problem {
+    fn from(error: &ChatError) -> Self {
         match error {
             ChatError::History(error) => error.into(),
             ChatError::StoreAway(error) => error.into(),
             ChatError::Commit(error) => error.into(),
-            ChatError::Model(ref cause @ ModelError::Overloaded) => Self::new(
-                Code::Overloaded,
-                "too many requests wait for the model; it was not asked, try again",
-            )
-            .caused_by(cause),
-            ChatError::Model(ref cause @ ModelError::Unavailable { .. }) => Self::new(
-                Code::ModelFailed,
-                "the model takes no requests now; nothing was kept, try again later",
-            )
-            .caused_by(cause),
-            ChatError::Model(ref cause @ ModelError::Failed(_)) => {
-                Self::new(Code::ModelFailed, "the model gave no answer; nothing was kept").caused_by(cause)
-            }
-            ChatError::Model(ref cause @ ModelError::TimedOut) => Self::new(
-                Code::ModelTimeout,
-                "the model did not answer in time; nothing was kept",
-            )
-            .caused_by(cause),
+            ChatError::Model(error) => model_failed(error),
+            ChatError::SessionBusy => Self::new(
+                Code::SessionBusy,
+                "another turn of the session is under way; try again",
+            ),
+            ChatError::KeyReused => Self::new(
+                Code::IdempotencyKeyReused,
+                "the Idempotency-Key was used before, for a request that says something else",
+            ),
+            ChatError::SessionErased => erased(),
             ChatError::Stopped => stopping(),
         }
+    }
+}
+
+impl From<ResumeError> for Problem {
+    fn from(error: ResumeError) -> Self {
+        match &error {
+            ResumeError::NotHere => Self::new(
+                Code::NotFound,
+                "there is no such turn of this user, or too much was said since",
+            ),
+            ResumeError::Erased => erased(),
+            ResumeError::History(error) => error.into(),
+        }
+    }
+}
+
+fn model_failed(error: &ModelError) -> Problem {
+    let (code, detail) = match error {
+        ModelError::Overloaded => (
+            Code::Overloaded,
+            "too many requests wait for the model; it was not asked, try again",
+        ),
+        ModelError::Unavailable { .. } => (
+            Code::ModelFailed,
+            "the model takes no requests now; nothing was kept, try again later",
+        ),
+        ModelError::Failed(_) => (Code::ModelFailed, "the model gave no answer; nothing was kept"),
+        ModelError::TimedOut => (
+            Code::ModelTimeout,
+            "the model did not answer in time; nothing was kept",
+        ),
+    };
+    let problem = Problem::new(code, detail).caused_by(error);
+    match error {
+        ModelError::Unavailable { retry_after, .. } => problem.with_retry_after(*retry_after),
+        ModelError::Overloaded | ModelError::Failed(_) | ModelError::TimedOut => problem,
     }
 }
 
@@ -102,6 +152,13 @@ fn store_unavailable(error: &dyn std::error::Error, cause: &StoreError) -> Probl
     Problem::new(Code::StoreUnavailable, detail).caused_by(error)
 }
 
+fn erased() -> Problem {
+    Problem::new(
+        Code::SessionErased,
+        "the session was erased since; nothing of the turn is kept",
+    )
+}
+
 fn stopping() -> Problem {
     Problem::new(Code::ShuttingDown, "the server is stopping; ask another one")
 }
@@ -109,7 +166,9 @@ fn stopping() -> Problem {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
+    use actix_web::ResponseError;
     use hearth_domain::Version;
 
     use super::*;
@@ -199,7 +258,36 @@ mod tests {
             "version_conflict",
             None,
         );
+        check(ChatError::SessionBusy, 409, "session_busy", None);
+        check(ChatError::KeyReused, 422, "idempotency_key_reused", None);
+        check(ChatError::SessionErased, 409, "session_erased", None);
         check(ChatError::Stopped, 503, "shutting_down", None);
+    }
+
+    #[test]
+    fn a_stream_that_cannot_be_resumed_has_its_reason() {
+        check(ResumeError::NotHere, 404, "not_found", None);
+        check(ResumeError::Erased, 409, "session_erased", None);
+        check(
+            ResumeError::History(ReadError::TimedOut),
+            503,
+            "store_unavailable",
+            None,
+        );
+    }
+
+    #[test]
+    fn a_model_that_says_when_to_ask_again_is_believed() {
+        for (milliseconds, seconds) in [(0, "1"), (7_000, "7"), (7_001, "8")] {
+            let error = ModelError::Unavailable {
+                retry_after: Duration::from_millis(milliseconds),
+                source: "secret".into(),
+            };
+            let problem = Problem::from(ChatError::Model(error));
+            let response = problem.error_response();
+            assert_eq!(response.status(), 502);
+            assert_eq!(response.headers()["retry-after"], seconds);
+        }
     }
 
     #[test]

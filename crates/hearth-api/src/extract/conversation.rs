@@ -11,22 +11,21 @@ use crate::error::{Code, Problem};
 
 /// The conversation that a request is about, and the rest of its query.
 #[derive(Debug)]
-pub struct Conversation {
+pub struct Conversation<'a> {
     /// The conversation.
     pub key: ConversationKey,
     /// The query.
-    pub query: Query,
+    pub query: Query<'a>,
 }
 
-impl Conversation {
+impl<'a> Conversation<'a> {
     /// Reads the conversation; the query may have `department`, `user` and the `others`.
     ///
     /// # Errors
     ///
     /// As [`Query::of`] and [`Query::who`]; [`Code::InvalidField`] for the session id.
-    pub fn of(request: &HttpRequest, others: &[&str]) -> Result<Self, Problem> {
-        let known = [&["department", "user"], others].concat();
-        let query = Query::of(request, &known)?;
+    pub fn of(request: &'a HttpRequest, others: &[&'static str]) -> Result<Self, Problem> {
+        let query = Query::with(request, &["department", "user"], others)?;
         let (department, user) = query.who()?;
         let session: SessionId = named(request, "chatsession_id")?;
         Ok(Self {

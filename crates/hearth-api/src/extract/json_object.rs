@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use serde_json::error::Category;
@@ -14,14 +14,12 @@ use serde_json::{Map, Value};
 
 use super::fields::Fields;
 use super::unambiguous::Unambiguous;
+use crate::auth::Pass;
 use crate::error::{Code, Problem};
 use crate::state::State;
 
 /// Bytes of a body over the limit that are read and thrown away, so that the caller gets to read the answer.
 const DISCARDED_BYTES_MAX: usize = 16 << 20;
-
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A JSON object that a caller sent.
 #[derive(Debug)]
@@ -46,13 +44,15 @@ impl FromRequest for JsonObject {
         let request = request.clone();
         let payload = web::Payload::from_request(&request, payload).into_inner();
         Box::pin(async move {
-            let limit = request
+            let (limit, timeout) = request
                 .app_data::<web::Data<State>>()
-                .map_or(0, |state| state.body_bytes_max);
+                .map_or((0, Duration::ZERO), |state| {
+                    (state.body_bytes_max, state.body_timeout)
+                });
             let payload = payload.map_err(|_| malformed())?;
-            let body = tokio::time::timeout(BODY_TIMEOUT, read(&request, payload, limit))
+            let body = tokio::time::timeout(timeout, read(&request, payload, limit))
                 .await
-                .map_err(|_elapsed| too_slow())??;
+                .map_err(|_elapsed| too_slow(timeout))??;
             if !is_json(&request) {
                 return Err(Problem::new(
                     Code::UnsupportedMediaType,
@@ -60,7 +60,12 @@ impl FromRequest for JsonObject {
                 ));
             }
             match serde_json::from_slice::<Unambiguous>(&body).map(|Unambiguous(value)| value) {
-                Ok(Value::Object(members)) => Ok(Self(members)),
+                Ok(Value::Object(members)) => {
+                    if let Some(pass) = request.extensions().get::<Pass>() {
+                        pass.check_body(&members)?;
+                    }
+                    Ok(Self(members))
+                }
                 Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
                     Err(malformed())
                 }
@@ -128,8 +133,8 @@ fn too_large(limit: usize) -> Problem {
     )
 }
 
-fn too_slow() -> Problem {
-    let detail = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+fn too_slow(timeout: Duration) -> Problem {
+    let detail = format!("the body did not arrive within {} s", timeout.as_secs());
     Problem::new(Code::MalformedJson, detail)
 }
 

@@ -9,33 +9,36 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Code, Problem};
 
-/// The parameters of a request's query.
-#[derive(Debug)]
-pub struct Query(Vec<(String, String)>);
+const DEPARTMENT: &str = "department";
+const REQUIRED: &str = "is required as a query parameter";
 
-impl Query {
+/// The parameters of a request's query; they are copied only where they had to be decoded.
+#[derive(Debug)]
+pub struct Query<'a>(Vec<(&'static str, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
     /// The parameters, which may be no others than `known`.
     ///
     /// # Errors
     ///
     /// [`Code::UnknownField`] for another one, [`Code::MalformedQuery`] for one that is repeated or is not UTF-8.
-    pub fn of(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
-        let mut parameters: Vec<(String, String)> = Vec::new();
+    pub fn of(request: &'a HttpRequest, known: &[&'static str]) -> Result<Self, Problem> {
+        Self::with(request, known, &[])
+    }
+
+    /// The same with two lists of what is known.
+    pub(super) fn with(
+        request: &'a HttpRequest,
+        known: &[&'static str],
+        others: &[&'static str],
+    ) -> Result<Self, Problem> {
+        let mut parameters: Vec<(&'static str, Cow<'a, str>)> = Vec::new();
         for pair in request.query_string().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decoded(name).unwrap_or_default();
-            if !known.contains(&name.as_str()) {
-                let rule = format!(
-                    "is not a parameter of this request; it takes {}",
-                    known.join(", ")
-                );
-                let name: String = name
-                    .chars()
-                    .filter(|character| !character.is_control())
-                    .take(64)
-                    .collect();
-                return Err(Problem::field(Code::UnknownField, name, rule));
-            }
+            let name = plain(name).unwrap_or_default();
+            let Some(name) = known.iter().chain(others).copied().find(|known| *known == name) else {
+                return Err(unknown(&name, &[known, others].concat()));
+            };
             if parameters.iter().any(|(other, _)| *other == name) {
                 return Err(Problem::field(
                     Code::MalformedQuery,
@@ -43,12 +46,31 @@ impl Query {
                     "is given more than once",
                 ));
             }
-            let Some(value) = decoded(value) else {
+            let Some(value) = plain(value) else {
                 return Err(Problem::field(Code::MalformedQuery, name, "is not UTF-8"));
             };
             parameters.push((name, value));
         }
         Ok(Self(parameters))
+    }
+
+    /// The department alone, of a query that is not read otherwise yet. Takes parameters as [`Query::of`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Query::department`]; [`Code::MalformedQuery`] where it is repeated or is not UTF-8.
+    pub fn department_of(query: &str) -> Result<Department, Problem> {
+        let refuse = |rule| Problem::field(Code::MalformedQuery, DEPARTMENT, rule);
+        let mut values = query.split('&').filter_map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            is_named(name, DEPARTMENT).then_some(value)
+        });
+        let value = values.next().ok_or_else(|| refuse(REQUIRED))?;
+        if values.next().is_some() {
+            return Err(refuse("is given more than once"));
+        }
+        let value = plain(value).ok_or_else(|| refuse("is not UTF-8"))?;
+        Department::new(value).map_err(|invalid| Problem::field(Code::InvalidField, DEPARTMENT, invalid))
     }
 
     /// The department and the user, which every request about sessions names.
@@ -66,7 +88,7 @@ impl Query {
     ///
     /// As [`Query::who`].
     pub fn department(&self) -> Result<Department, Problem> {
-        self.id("department")
+        self.id(DEPARTMENT)
     }
 
     /// A number that may be absent.
@@ -112,16 +134,42 @@ impl Query {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.as_str())
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value.as_ref())
     }
 
     fn id<T: FromStr<Err = Invalid>>(&self, name: &str) -> Result<T, Problem> {
         let text = self
             .get(name)
-            .ok_or_else(|| Problem::field(Code::MalformedQuery, name, "is required as a query parameter"))?;
+            .ok_or_else(|| Problem::field(Code::MalformedQuery, name, REQUIRED))?;
         text.parse()
             .map_err(|invalid| Problem::field(Code::InvalidField, name, invalid))
+    }
+}
+
+fn unknown(name: &str, known: &[&str]) -> Problem {
+    let rule = format!(
+        "is not a parameter of this request; it takes {}",
+        known.join(", ")
+    );
+    let name: String = name
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(64)
+        .collect();
+    Problem::field(Code::UnknownField, name, rule)
+}
+
+fn is_named(encoded: &str, name: &str) -> bool {
+    plain(encoded).is_some_and(|decoded| decoded == name)
+}
+
+/// As [`decoded`], without a copy of what needs no decoding.
+fn plain(text: &str) -> Option<Cow<'_, str>> {
+    if text.contains(['%', '+']) {
+        decoded(text).map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(text))
     }
 }
 

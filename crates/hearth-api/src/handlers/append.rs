@@ -1,11 +1,11 @@
 //! `POST /chatbot/v1/sessions/{id}/messages`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use hearth_domain::Append;
+use hearth_chat::{AppendRequest, Idempotency};
 
-use crate::dto::turn::{AppendResponse, append_request};
+use crate::dto::turn::{AppendResponse, append_hash, append_request};
 use crate::error::Problem;
-use crate::extract::{Conversation, JsonObject};
+use crate::extract::{Conversation, JsonObject, idempotency_key};
 use crate::state::State;
 
 /// Appends a turn without a model; it is committed when this answers.
@@ -19,15 +19,22 @@ pub async fn append(
     body: JsonObject,
 ) -> Result<HttpResponse, Problem> {
     let Conversation { key, .. } = Conversation::of(&request, &[])?;
+    let idempotency_key = idempotency_key(request.headers())?;
     let append = append_request(body)?;
-    let turn = append.turn.id();
-    let append = Append {
+    let idempotency = idempotency_key.map(|idempotency_key| Idempotency {
+        key: idempotency_key,
+        body: append_hash(&key, &append),
+    });
+    let request = AppendRequest {
         key: key.clone(),
         turn: append.turn,
         if_version: append.if_version,
-        read_version: None,
-        completes: None,
+        idempotency,
     };
-    let committed = state.cache.append(append).await?;
-    Ok(HttpResponse::Created().json(AppendResponse::new(&key, turn, &committed)))
+    let appended = state.chat.append(request).await?;
+    let mut response = HttpResponse::Created();
+    if appended.replayed {
+        response.insert_header(("Idempotent-Replayed", "true"));
+    }
+    Ok(response.json(AppendResponse::new(&key, appended.turn, &appended.committed)))
 }

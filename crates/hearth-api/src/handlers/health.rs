@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web};
-use hearth_domain::ports::HistoryStore;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
+use crate::auth::Pass;
 use crate::dto::health::{Detailed, Live, Ready, VERSION};
 use crate::error::{Code, Problem};
 use crate::state::{Phase, State};
-
-/// How long a health check waits for the store.
-const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Loaded sessions that the detailed picture names.
 const SESSIONS_NAMED_MAX: usize = 100;
@@ -29,7 +26,7 @@ pub async fn live() -> HttpResponse {
 ///
 /// [`Code::Starting`], [`Code::ShuttingDown`].
 pub async fn ready(state: web::Data<State>) -> Result<HttpResponse, Problem> {
-    match state.phase() {
+    match state.readiness() {
         Phase::Starting => {
             return Err(Problem::new(
                 Code::Starting,
@@ -46,26 +43,27 @@ pub async fn ready(state: web::Data<State>) -> Result<HttpResponse, Problem> {
     }))
 }
 
-/// The whole picture.
-pub async fn detailed(state: web::Data<State>) -> HttpResponse {
+/// The whole picture; which sessions are loaded is for operators, and of the departments that their key opens.
+pub async fn detailed(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
     let latency = ping(&state).await;
+    let covered = state.coherence.covers_foreign_writers(state.store(), &*state.clock);
+    let covered = covered.await;
     let performance = state.cache.performance();
-    let recently_used = state.cache.recently_used(SESSIONS_NAMED_MAX);
+    let mut recently_used = state.cache.recently_used(SESSIONS_NAMED_MAX);
+    if let Some(Pass { caller, .. }) = request.extensions().get() {
+        recently_used.retain(|key| caller.is_admin() && caller.may_name(&key.department));
+    }
     HttpResponse::Ok().json(Detailed::new(
         &performance,
         state.store(),
         latency,
         state.phase() == Phase::Draining,
+        covered,
         &recently_used,
     ))
 }
 
 /// How long the store took to answer, if it did.
 async fn ping(state: &State) -> Option<Duration> {
-    let began = state.clock.now();
-    tokio::time::timeout(PING_TIMEOUT, state.store().ping())
-        .await
-        .ok()?
-        .ok()?;
-    Some(state.clock.now().saturating_sub(began))
+    state.ping.latency(state.store(), &*state.clock).await
 }

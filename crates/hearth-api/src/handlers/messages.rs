@@ -1,9 +1,7 @@
 //! `GET /chatbot/v1/sessions/{id}/messages`: the history from memory, and older pages from the store.
 
-use std::fmt::Write;
-
 use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use hearth_domain::limits::{PAGE_MESSAGES_DEFAULT, PAGE_MESSAGES_MAX};
 use hearth_domain::ports::{HistoryStore, PageFrom};
 use hearth_domain::{History, MessageId, Version};
@@ -18,19 +16,14 @@ use crate::state::State;
 /// # Errors
 ///
 /// A problem.
-pub async fn read(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn read(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let state = State::of(&request)?;
     let conversation = Conversation::of(&request, &["min_version", "before", "limit"])?;
     let before = conversation.query.number::<i64>("before")?.map(MessageId);
     let limit = conversation.query.limit(PAGE_MESSAGES_MAX)?;
     if before.is_some() || limit.is_some() {
         let from = before.map_or(PageFrom::Newest, PageFrom::Before);
-        return page(
-            &state,
-            &conversation,
-            from,
-            limit.unwrap_or(PAGE_MESSAGES_DEFAULT),
-        )
-        .await;
+        return page(state, &conversation, from, limit.unwrap_or(PAGE_MESSAGES_DEFAULT)).await;
     }
     let least = conversation.query.number::<u64>("min_version")?.unwrap_or(0);
     let least =
@@ -48,7 +41,7 @@ pub async fn read(state: web::Data<State>, request: HttpRequest) -> Result<HttpR
 
 async fn page(
     state: &State,
-    conversation: &Conversation,
+    conversation: &Conversation<'_>,
     from: PageFrom,
     limit: u16,
 ) -> Result<HttpResponse, Problem> {
@@ -64,11 +57,12 @@ async fn page(
 
 /// A strong validator of the messages: RFC 9110, section 8.8.3.
 fn etag(history: &History) -> HeaderValue {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     let mut text = String::with_capacity(34);
     text.push('"');
     for byte in history.etag() {
-        // Writing to a string does not fail.
-        let _written = write!(text, "{byte:02x}");
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
     }
     text.push('"');
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("\"\""))

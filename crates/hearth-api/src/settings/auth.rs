@@ -21,14 +21,17 @@ pub struct Auth {
 pub enum AuthMode {
     /// They do not: whoever reaches the address may do everything.
     Open,
+    /// With an API key.
+    Keys,
 }
 
 impl Text for AuthMode {
-    const RIGHT: &'static str = "open, the one mode of this version";
+    const RIGHT: &'static str = "open or keys";
 
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "open" => Ok(Self::Open),
+            "keys" => Ok(Self::Keys),
             _ => Err(Self::RIGHT.to_owned()),
         }
     }

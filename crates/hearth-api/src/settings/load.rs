@@ -3,13 +3,17 @@
 use std::fmt;
 use std::path::Path;
 
+use config::ValueKind;
+
 use super::layer::{self, Table};
+use super::model::HIDDEN;
+use super::model_check::checked;
 use super::problem::{Origin, Problem, Refused};
-use super::section::{Layered, toml};
+use super::section::{Layered, inline};
 use super::sources::Sources;
 use super::store_url::StoreUrl;
 use super::value::Text;
-use super::{Auth, AuthMode, Cache, Chat, Limits, Log, Model, Server, Store};
+use super::{Auth, AuthMode, Cache, Chat, Coherence, Limits, Log, Model, Prompt, Server, Store};
 
 /// The defaults: a link to `config/default.toml`, so that the crate builds alone.
 const DEFAULTS: &str = include_str!("../../default.toml");
@@ -23,10 +27,14 @@ pub struct Settings {
     pub store: Store,
     /// Which histories are kept in memory.
     pub cache: Cache,
+    /// How memory keeps up with other processes.
+    pub coherence: Coherence,
     /// The chat turn.
     pub chat: Chat,
     /// Who answers.
     pub model: Model,
+    /// What a model is given.
+    pub prompt: Prompt,
     /// Who may call.
     pub auth: Auth,
     /// How much work is taken on at once.
@@ -63,9 +71,14 @@ impl Loaded {
         let from_file = self.settings.store.url_file.is_some();
         self.layered.entries().map(move |(section, key, value, origin)| {
             let is_url = (section, key) == ("store", "url");
+            let is_key = (section, key) == ("model", "api_key");
+            let listens_at = self.settings.coherence.url.as_ref();
+            let listens_at = listens_at.filter(|_| (section, key) == ("coherence", "url"));
             let value = match &self.settings.store.url {
-                url @ StoreUrl::Postgres(_) if is_url => toml(&url.to_string().into()),
-                StoreUrl::Postgres(_) | StoreUrl::Sqlite(_) => toml(value),
+                url @ StoreUrl::Postgres(_) if is_url => inline(&url.to_string().into()),
+                _ if let Some(url) = listens_at => inline(&url.to_string().into()),
+                _ if is_key && value.kind != ValueKind::from("") => inline(&HIDDEN.into()),
+                StoreUrl::Postgres(_) | StoreUrl::Sqlite(_) => inline(value),
             };
             Entry {
                 section,
@@ -162,25 +175,33 @@ fn read(layered: &Layered, problems: &mut Vec<Problem>) -> Option<Settings> {
     let server: Option<Server> = layered.read("server", problems);
     let store: Option<Store> = layered.read("store", problems);
     let cache = layered.read("cache", problems);
+    let coherence = layered.read("coherence", problems);
     let chat = layered.read("chat", problems);
     let model = layered.read("model", problems);
+    let prompt = layered.read("prompt", problems);
     let auth: Option<Auth> = layered.read("auth", problems);
     let limits = layered.read("limits", problems);
     let log = layered.read("log", problems);
     if let (Some(server), Some(auth)) = (&server, &auth) {
         problems.extend(open_network(server, auth, layered));
     }
+    if let Some(server) = &server {
+        problems.extend(half_of_tls(server, layered));
+    }
     let store = store.and_then(|store| {
         with_url_file(store, layered)
             .map_err(|problem| problems.push(problem))
             .ok()
     });
+    let model = model.and_then(|model| checked(model, layered, problems));
     Some(Settings {
         server: server?,
         store: store?,
         cache: cache?,
+        coherence: coherence?,
         chat: chat?,
         model: model?,
+        prompt: prompt?,
         auth: auth?,
         limits: limits?,
         log: log?,
@@ -189,14 +210,26 @@ fn read(layered: &Layered, problems: &mut Vec<Problem>) -> Option<Settings> {
 
 /// In open mode whoever reaches the address reads every conversation, so that must be meant.
 fn open_network(server: &Server, auth: &Auth, layered: &Layered) -> Option<Problem> {
-    let AuthMode::Open = auth.mode;
-    let fine = server.host.is_loopback() || auth.allow_open_network;
+    let fine = auth.mode == AuthMode::Keys || server.host.is_loopback() || auth.allow_open_network;
     (!fine).then(|| {
         let message = "others may reach this address, and auth.mode = \"open\" lets them read and write everything: \
-                       listen on a loopback address such as 127.0.0.1, or set auth.allow_open_network = true";
+                       listen on a loopback address such as 127.0.0.1, set auth.mode = \"keys\", or set \
+                       auth.allow_open_network = true";
         Problem::of_key("server.host", layered.origin("server", "host"), message)
             .with_value(Some(format!("\"{}\"", server.host)))
     })
+}
+
+/// A certificate without its key, or the other way round, would leave the port unencrypted in silence.
+fn half_of_tls(server: &Server, layered: &Layered) -> Option<Problem> {
+    let (there, missing) = match (&server.tls_certificate, &server.tls_key) {
+        (Some(_), None) => ("tls_certificate", "tls_key"),
+        (None, Some(_)) => ("tls_key", "tls_certificate"),
+        (Some(_), Some(_)) | (None, None) => return None,
+    };
+    let message = format!("goes with server.{missing}, which is not set");
+    let origin = layered.origin("server", there);
+    Some(Problem::of_key(format!("server.{there}"), origin, message))
 }
 
 /// The store with the URL that its file holds, where one is named.

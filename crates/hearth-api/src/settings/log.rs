@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-use super::value::{Text, text};
+use super::value::{Text, boolean, text};
 
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Log {
     /// What is logged.
     #[serde(deserialize_with = "text")]
     pub level: LogLevel,
+    /// One line a request.
+    #[serde(deserialize_with = "boolean")]
+    pub access: bool,
 }
 
 /// How log lines are written.

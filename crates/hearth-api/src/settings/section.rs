@@ -9,7 +9,7 @@ use super::layer::{Layer, Section, Table};
 use super::problem::{Origin, Problem};
 
 /// The keys whose values are never shown.
-const SECRETS: [&str; 1] = ["store.url"];
+const SECRETS: [&str; 3] = ["store.url", "coherence.url", "model.api_key"];
 
 /// The outcome: every key with the value that won and where it was set. It has no `Debug`: the values are not yet known to
 /// hide their secrets.
@@ -120,8 +120,39 @@ fn shown(path: &str, value: &Value) -> Option<String> {
     (!SECRETS.contains(&path) && !shown.contains("://")).then_some(shown)
 }
 
+/// The value as TOML writes it on one line.
+pub(super) fn inline(value: &Value) -> String {
+    match &value.kind {
+        ValueKind::Table(members) => {
+            let members: BTreeMap<_, _> = members.iter().collect();
+            let members = members.iter().map(|(key, value)| {
+                let key = serde_json::Value::from(key.as_str());
+                format!("{key} = {}", inline(value))
+            });
+            let members: Vec<String> = members.collect();
+            if members.is_empty() {
+                "{}".to_owned()
+            } else {
+                format!("{{ {} }}", members.join(", "))
+            }
+        }
+        ValueKind::Array(values) => {
+            let values: Vec<String> = values.iter().map(inline).collect();
+            format!("[{}]", values.join(", "))
+        }
+        ValueKind::String(_)
+        | ValueKind::Nil
+        | ValueKind::Boolean(_)
+        | ValueKind::I64(_)
+        | ValueKind::I128(_)
+        | ValueKind::U64(_)
+        | ValueKind::U128(_)
+        | ValueKind::Float(_) => toml(value),
+    }
+}
+
 /// The value as TOML writes it; a nested value by its kind.
-pub(super) fn toml(value: &Value) -> String {
+fn toml(value: &Value) -> String {
     match &value.kind {
         ValueKind::String(text) => serde_json::Value::from(text.as_str()).to_string(),
         ValueKind::Table(_) => "a section".to_owned(),

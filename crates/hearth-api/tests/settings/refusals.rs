@@ -52,6 +52,17 @@ fn every_refusal_names_key_source_and_what_would_be_right() {
             " = \"redis\"",
             "memory_first or pass_through",
         ),
+        ("coherence.mode=on", " = \"on\"", "notify or off"),
+        (
+            "coherence.url=mysql://u:secret@h/d",
+            "",
+            "postgres://user:password@host/database, or empty to listen where store.url leads",
+        ),
+        (
+            "coherence.max_staleness_ms=99",
+            " = 99",
+            "a whole number from 100 to 60000",
+        ),
         (
             "cache.max_responses=1001",
             " = 1001",
@@ -65,17 +76,66 @@ fn every_refusal_names_key_source_and_what_would_be_right() {
         ("cache.budget_mb=0", " = 0", "a whole number from 1 to 1048576"),
         ("cache.idle_minutes=0", " = 0", "a whole number from 1 to 525600"),
         ("chat.turn_seconds_max=0", " = 0", "a whole number from 1 to 3600"),
+        ("chat.concurrent=parallel", " = \"parallel\"", "queue or reject"),
+        ("chat.queue_max=0", " = 0", "a whole number from 1 to 65536"),
+        ("model.kind=gpt", " = \"gpt\"", "builtin or openai"),
         (
-            "model.kind=openai",
-            " = \"openai\"",
-            "builtin, the one kind of this version",
+            "model.base_url=api.openai.com/v1",
+            " = \"api.openai.com/v1\"",
+            "http://host/path or https://host/path, such as https://api.openai.com/v1",
         ),
         (
-            "auth.mode=keys",
-            " = \"keys\"",
-            "open, the one mode of this version",
+            "model.base_url=https://h/v1?key=secret",
+            "",
+            "a URL without user, password and keys; a key belongs in api_key",
+        ),
+        (
+            "model.api_key=a secret",
+            "",
+            "a key of visible characters, without blanks",
+        ),
+        ("model.api_key=***", "", "the real key in place of ***"),
+        (
+            "model.parameters={\"n\": 2}",
+            " = \"{\\\"n\\\": 2}\"",
+            "a table such as { temperature = 0.2 }, without model, messages, stream, stream_options, n",
+        ),
+        (
+            "model.departments=[]",
+            " = \"[]\"",
+            "tables by department, each with any of model, system_prompt and parameters, these without model, messages, stream, \
+             stream_options, n",
+        ),
+        ("model.connect_timeout_ms=0", " = 0", "a whole number from 1 to 600000"),
+        ("model.read_timeout_ms=0", " = 0", "a whole number from 1 to 3600000"),
+        ("model.concurrent_max=0", " = 0", "a whole number from 1 to 100000"),
+        ("model.queue_max=-1", " = -1", "a whole number from 0 to 1000000"),
+        ("prompt.max_tokens=-1", " = -1", "a whole number from 0 to 100000000"),
+        (
+            "auth.mode=none",
+            " = \"none\"",
+            "open or keys",
         ),
         ("auth.allow_open_network=2", " = \"2\"", "true or false"),
+        (
+            "limits.requests_per_second=-1",
+            " = -1",
+            "a whole number from 0 to 1000000",
+        ),
+        (
+            "limits.burst=x",
+            " = \"x\"",
+            "a whole number from 0 to 1000000",
+        ),
+        ("limits.connections=0", " = 0", "a whole number from 1 to 1000000"),
+        ("limits.head_seconds=0", " = 0", "a whole number from 1 to 3600"),
+        ("limits.body_seconds=0", " = 0", "a whole number from 1 to 3600"),
+        ("limits.idle_seconds=0", " = 0", "a whole number from 1 to 3600"),
+        (
+            "server.tls_key=https://a",
+            "",
+            "the path of a file, or empty for none; a URL itself belongs in the key without _file",
+        ),
         ("limits.in_flight=0", " = 0", "a whole number from 1 to 1000000"),
         ("limits.load_queue=0", " = 0", "a whole number from 1 to 1000000"),
         (
@@ -183,14 +243,16 @@ fn open_mode_keeps_to_loopback_unless_more_is_meant() {
         open("0.0.0.0").problems(),
         [
             "server.host = \"0.0.0.0\" (HEARTH__SERVER__HOST): others may reach this address, and auth.mode = \"open\" \
-             lets them read and write everything: listen on a loopback address such as 127.0.0.1, or set \
-             auth.allow_open_network = true"
+             lets them read and write everything: listen on a loopback address such as 127.0.0.1, set auth.mode = \"keys\", or \
+             set auth.allow_open_network = true"
         ]
     );
     assert_eq!(open("example.org").problems().len(), 1);
     for host in ["localhost", "::1"] {
         assert_eq!(open(host).load().settings.server.host.as_str(), host);
     }
+    let keys = open("0.0.0.0").set("auth.mode=keys");
+    assert_eq!(keys.load().settings.server.host.as_str(), "0.0.0.0");
     let meant = open("0.0.0.0").set("auth.allow_open_network=true");
     assert_eq!(meant.load().settings.server.host.as_str(), "0.0.0.0");
 }

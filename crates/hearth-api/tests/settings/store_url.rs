@@ -59,7 +59,8 @@ fn a_file_that_is_not_fit_is_refused() {
 #[test]
 fn no_secret_is_shown_anywhere() {
     let url = "postgres://u:secret@h/d";
-    let loaded = Setup::new().variable("HEARTH__STORE__URL", url).load();
+    let setup = Setup::new().variable("HEARTH__STORE__URL", url);
+    let loaded = setup.variable("HEARTH__COHERENCE__URL", url).load();
     for text in [
         format!("{loaded:?}"),
         format!("{:?}", loaded.settings),
@@ -69,6 +70,7 @@ fn no_secret_is_shown_anywhere() {
     }
     for setup in [
         Setup::new().set("store.url=mysql://u:secret@h/d"),
+        Setup::new().set("coherence.url=mysql://u:secret@h/d"),
         Setup::new().set("store.url_file=postgres://u:secret@h/d"),
         Setup::new().set("server.host=postgres://u:secret@h/d"),
         Setup::new().set("store.ulr=postgres://u:secret@h/d"),

@@ -47,6 +47,13 @@ impl Transcript {
             .map(End::event)
     }
 
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        // An answer is far shorter than that.
+        let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.ends.push(end);
+    }
+
     fn delta(&self, index: usize) -> Option<&str> {
         let place = |index: usize| usize::try_from(*self.ends.get(index)?).ok();
         let begin = index.checked_sub(1).map_or(Some(0), place)?;
@@ -123,10 +130,6 @@ impl Teller {
         if let Some(transcript) = &self.transcript {
             self.listing = Some(hub.list(key, turn_id, transcript.subscribe()));
         }
-        self.start(key, turn_id);
-    }
-
-    fn start(&mut self, key: &ConversationKey, turn_id: TurnId) {
         self.started = true;
         self.tell(|transcript| transcript.started = Some((key.clone(), turn_id)));
     }
@@ -136,27 +139,24 @@ impl Teller {
         if text.is_empty() {
             return;
         }
-        self.tell(|transcript| {
-            transcript.text.push_str(text);
-            // An answer is far shorter than that.
-            let end = u32::try_from(transcript.text.len()).unwrap_or(u32::MAX);
-            transcript.ends.push(end);
-        });
+        self.tell(|transcript| transcript.push(text));
     }
 
-    /// The turn came to its end. An answer that no model was asked for now is told in one piece.
-    pub(crate) fn ended(mut self, outcome: Result<Answered, ChatError>) {
-        let end = match outcome {
-            Ok(answered) => {
-                if !self.started {
-                    self.start(&answered.answer.key, answered.answer.turn);
-                    self.delta(&answered.answer.response);
+    /// The turn came to its end. An answer that no model was asked for now is told in one piece, all of it at once.
+    pub(crate) fn ended(self, outcome: Result<Answered, ChatError>) {
+        let is_started = self.started;
+        self.tell(|transcript| {
+            transcript.end = Some(match outcome {
+                Ok(answered) => {
+                    if !is_started {
+                        transcript.started = Some((answered.answer.key.clone(), answered.answer.turn));
+                        transcript.push(&answered.answer.response);
+                    }
+                    End::Done(Arc::new(answered))
                 }
-                End::Done(Arc::new(answered))
-            }
-            Err(error) => End::Failed(Arc::new(error)),
-        };
-        self.tell(|transcript| transcript.end = Some(end));
+                Err(error) => End::Failed(Arc::new(error)),
+            });
+        });
     }
 
     fn tell(&self, event: impl FnOnce(&mut Transcript)) {

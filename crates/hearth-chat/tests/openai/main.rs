@@ -1,6 +1,7 @@
 //! The client of OpenAI-compatible servers, against one that does what each test says.
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected stops")]
 
+mod anything;
 mod faults;
 mod limits;
 mod requests;

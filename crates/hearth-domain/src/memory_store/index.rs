@@ -2,10 +2,13 @@
 
 use super::MemoryStore;
 use super::conversations::Session;
-use crate::ids::{ConversationKey, Department, UserId};
+use crate::ids::{ConversationKey, Department, TurnId, UserId};
+use crate::limits::{TURN_SEARCH_MESSAGES_MAX, TURN_SEARCH_SESSIONS_MAX};
 use crate::ports::clock::Clock;
 use crate::ports::history_store::StoreError;
 use crate::ports::session_index::{SessionCursor, SessionIndex, SessionPage};
+use crate::ports::turn_index::{KeptTurn, TurnIndex};
+use crate::role::Role;
 
 impl<C: Clock> SessionIndex for MemoryStore<C> {
     async fn list(
@@ -69,5 +72,32 @@ impl<C: Clock> SessionIndex for MemoryStore<C> {
             .take(usize::from(limit))
             .map(|(key, _)| key.clone())
             .collect())
+    }
+}
+
+impl<C: Clock> TurnIndex for MemoryStore<C> {
+    async fn find_turn(
+        &self,
+        department: &Department,
+        user: &UserId,
+        turn: TurnId,
+    ) -> Result<Option<KeptTurn>, StoreError> {
+        let id = turn.to_string();
+        let tables = self.tables();
+        let of_user = tables.sessions.iter().filter(|(key, session)| {
+            key.department == *department && key.user == *user && !session.messages.is_empty()
+        });
+        let mut sessions: Vec<_> = of_user.collect();
+        sessions.sort_by_key(|(_, session)| std::cmp::Reverse(session.messages.last().map(|last| last.id)));
+        sessions.truncate(TURN_SEARCH_SESSIONS_MAX.into());
+        Ok(sessions.into_iter().find_map(|(key, session)| {
+            let newest = session.messages.iter().rev().take(TURN_SEARCH_MESSAGES_MAX.into());
+            let mut responses = newest.filter(|message| message.role == Role::Assistant);
+            let found = responses.find(|message| message.metadata.as_ref().is_some_and(|own| own["turn_id"] == id.as_str()))?;
+            Some(KeptTurn {
+                key: key.clone(),
+                response: found.clone(),
+            })
+        }))
     }
 }

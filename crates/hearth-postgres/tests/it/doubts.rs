@@ -8,19 +8,18 @@ use std::time::Duration;
 use hearth_domain::ports::{AppendError, StoreError};
 use hearth_domain::{Append, Committed, Version};
 use hearth_postgres::{PostgresConfig, PostgresStore};
-use hearth_testkit::postgres::TestDatabase;
+use hearth_testkit::postgres::{Cut, Proxy, TestDatabase};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
-use crate::proxy::{Cut, Proxy};
 use crate::support::{migrated, open};
 use crate::{TERMINATE_STORE, WAITS_FOR_LOCK, append, append_one, contents, until};
 
 /// A store that reaches its database through a proxy, and a client that does not.
 async fn behind_proxy() -> (PostgresStore, Proxy, TestDatabase, Client) {
     let database = migrated().await;
-    let proxy = Proxy::in_front_of(&database).await;
+    let proxy = Proxy::in_front_of(&database.url()).await;
     let store = PostgresStore::open(&PostgresConfig::new(proxy.url()), Handle::current()).unwrap();
     let client = database.client().await.unwrap();
     (store, proxy, database, client)
@@ -127,7 +126,7 @@ async fn a_backend_that_is_still_at_it_is_waited_for() {
 #[tokio::test]
 async fn a_connection_that_falls_silent_is_given_up_in_time() {
     let database = migrated().await;
-    let proxy = Proxy::in_front_of(&database).await;
+    let proxy = Proxy::in_front_of(&database.url()).await;
     let mut config = PostgresConfig::new(proxy.url());
     config.commit_timeout = Duration::from_secs(6);
     let store = PostgresStore::open(&config, Handle::current()).unwrap();
@@ -172,7 +171,7 @@ async fn a_no_is_certain_even_if_the_first_attempt_arrives_later() {
 #[tokio::test]
 async fn what_cannot_be_found_out_in_time_is_unknown() {
     let database = migrated().await;
-    let proxy = Proxy::in_front_of(&database).await;
+    let proxy = Proxy::in_front_of(&database.url()).await;
     let mut config = PostgresConfig::new(proxy.url());
     config.commit_timeout = Duration::from_secs(2);
     let store = PostgresStore::open(&config, Handle::current()).unwrap();

@@ -13,7 +13,6 @@ mod legacy;
 mod loads;
 mod log;
 mod notices;
-mod proxy;
 mod request_crowds;
 mod requests;
 mod runtimes;

@@ -7,10 +7,10 @@ use hearth_domain::{
     Append, BodyHash, ClaimOwner, Committed, Completion, Endpoint, IdempotencyKey, RequestKey, SessionId,
 };
 use hearth_postgres::{PostgresConfig, PostgresStore};
+use hearth_testkit::postgres::{Cut, Proxy};
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::proxy::{Cut, Proxy};
 use crate::support::{migrated, open, store_on};
 use crate::{WAITS_FOR_LOCK, append, append_one, contents, key, until};
 
@@ -134,7 +134,7 @@ async fn a_request_is_completed_once_however_often_it_is_sent() {
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_completes_its_request_once() {
     let database = migrated().await;
-    let proxy = Proxy::in_front_of(&database).await;
+    let proxy = Proxy::in_front_of(&database.url()).await;
     let store = PostgresStore::open(&PostgresConfig::new(proxy.url()), Handle::current()).unwrap();
     let turn = claimed(&store, "unheard", "s").await;
     proxy.cut("unheard", Cut::AfterAnswer);
@@ -150,7 +150,7 @@ async fn a_commit_whose_answer_is_lost_completes_its_request_once() {
 #[tokio::test]
 async fn a_keyed_turn_that_arrives_late_is_not_committed_again() {
     let database = migrated().await;
-    let proxy = Proxy::in_front_of(&database).await;
+    let proxy = Proxy::in_front_of(&database.url()).await;
     let store = PostgresStore::open(&PostgresConfig::new(proxy.url()), Handle::current()).unwrap();
     let turn = claimed(&store, "held-back", "s").await;
     proxy.cut("held-back", Cut::BeforeDelivery);

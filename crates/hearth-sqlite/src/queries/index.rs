@@ -103,6 +103,7 @@ mod tests {
     use crate::connection::Place;
     use crate::migrate::run_pending;
     use crate::queries::messages::{NewestRows, RowsFrom, RowsUpTo};
+    use crate::queries::turns::ResponseOfTurn;
 
     #[derive(QueryableByName)]
     struct Step {
@@ -144,6 +145,7 @@ mod tests {
             "backwards through the table itself"
         );
         assert_eq!(searches(NewestRows::TEXT), [session]);
+        assert_eq!(searches(ResponseOfTurn::TEXT), [session]);
         assert_eq!(
             searches(RowsUpTo::TEXT),
             ["(department=? AND user_id=? AND session_id=? AND id<?)"]

@@ -1,9 +1,10 @@
 //! The ports of conversations, each call past the plan.
 
 use hearth_domain::ports::{
-    AppendError, HistoryStore, Lookup, Page, PageFrom, SessionCursor, SessionIndex, SessionPage, StoreError,
+    AppendError, HistoryStore, KeptTurn, Lookup, Page, PageFrom, SessionCursor, SessionIndex, SessionPage, StoreError,
+    TurnIndex,
 };
-use hearth_domain::{Append, Committed, ConversationKey, Department, UserId, Version, WindowLimits};
+use hearth_domain::{Append, Committed, ConversationKey, Department, TurnId, UserId, Version, WindowLimits};
 
 use super::{Call, FaultyStore, Point};
 
@@ -90,6 +91,18 @@ impl<S: SessionIndex> SessionIndex for FaultyStore<S> {
     ) -> Result<Vec<ConversationKey>, StoreError> {
         self.begin(Call::Keys, None).await?;
         self.inner().keys(department, after, limit).await
+    }
+}
+
+impl<S: TurnIndex> TurnIndex for FaultyStore<S> {
+    async fn find_turn(
+        &self,
+        department: &Department,
+        user: &UserId,
+        turn: TurnId,
+    ) -> Result<Option<KeptTurn>, StoreError> {
+        self.begin(Call::FindTurn, None).await?;
+        self.inner().find_turn(department, user, turn).await
     }
 }
 

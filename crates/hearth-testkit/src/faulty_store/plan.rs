@@ -29,6 +29,8 @@ pub enum Call {
     Recent,
     /// `keys`.
     Keys,
+    /// `find_turn`.
+    FindTurn,
     /// `claim`.
     Claim,
     /// `complete`.

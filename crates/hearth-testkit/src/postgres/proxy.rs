@@ -1,9 +1,8 @@
-//! A server in front of PostgreSQL that loses connections at the worst moment.
+//! A proxy in front of PostgreSQL that loses connections at the worst moment: between a statement and its answer.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use hearth_testkit::postgres::TestDatabase;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -11,7 +10,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 /// What happens to the connection that sends a certain word.
-pub(crate) enum Cut {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
     /// The server answers, and nobody hears it.
     AfterAnswer,
     /// The client is cut off at once; the server goes on, its connection open.
@@ -24,13 +24,15 @@ pub(crate) enum Cut {
     Silence,
 }
 
-/// A proxy that cuts one connection.
-pub(crate) struct Proxy {
+/// A proxy that cuts one connection, as it is told to. Dropping it lets nobody in any more.
+#[derive(Debug)]
+pub struct Proxy {
     url: String,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
 
+#[derive(Debug)]
 struct Shared {
     server: String,
     plan: Mutex<Option<(String, Cut)>>,
@@ -43,14 +45,15 @@ struct Shared {
 const READY: &[u8] = b"Z\0\0\0\x05I";
 
 impl Proxy {
-    pub(crate) async fn in_front_of(database: &TestDatabase) -> Self {
-        let (_, server) = database.url().split_once('@').map(owned).unwrap();
-        let (server, _) = server.split_once('/').map(owned).unwrap();
+    /// A proxy to the database of a URL of the form `postgres://user@host:port/database`. Runs on the caller's runtime.
+    pub async fn in_front_of(database_url: &str) -> Self {
+        let (_, server) = database_url.split_once('@').unwrap();
+        let (server, _) = server.split_once('/').unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let here = listener.local_addr().unwrap().to_string();
-        let url = format!("{}?sslmode=disable", database.url().replace(&server, &here));
+        let url = format!("{}?sslmode=disable", database_url.replace(server, &here));
         let shared = Arc::new(Shared {
-            server,
+            server: server.to_owned(),
             plan: Mutex::default(),
             deliver: Notify::new(),
             delivered: Mutex::default(),
@@ -72,22 +75,24 @@ impl Proxy {
     }
 
     /// The database's URL through the proxy.
-    pub(crate) fn url(&self) -> &str {
+    #[must_use]
+    pub fn url(&self) -> &str {
         &self.url
     }
 
     /// Cuts the first connection that sends a word.
-    pub(crate) fn cut(&self, word: &str, how: Cut) {
+    pub fn cut(&self, word: &str, how: Cut) {
         *self.shared.plan.lock().unwrap() = Some((word.to_owned(), how));
     }
 
     /// Whether the connection is still to be cut.
-    pub(crate) fn is_waiting(&self) -> bool {
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
         self.shared.plan.lock().unwrap().is_some()
     }
 
-    /// Delivers what was held back, and brings the server's answer.
-    pub(crate) async fn deliver(&self) -> String {
+    /// Delivers what [`Cut::BeforeDelivery`] held back, and brings the server's answer.
+    pub async fn deliver(&self) -> String {
         let (reply, answer) = oneshot::channel();
         *self.shared.delivered.lock().unwrap() = Some(reply);
         self.shared.deliver.notify_one();
@@ -99,10 +104,6 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
     }
-}
-
-fn owned((left, right): (&str, &str)) -> (String, String) {
-    (left.to_owned(), right.to_owned())
 }
 
 impl Shared {
