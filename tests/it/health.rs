@@ -99,6 +99,7 @@ async fn performance_adds_up(backend: Backend) {
     assert_eq!(
         names(&performance),
         [
+            "coherence",
             "evictions",
             "expired",
             "hit_ratio",

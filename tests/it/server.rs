@@ -81,6 +81,7 @@ impl Server {
         })
         .await;
         let base = base.unwrap();
+        hearth_testkit::crypto::install();
         Self {
             process,
             log,
@@ -95,9 +96,14 @@ impl Server {
         self.log.lock().unwrap().clone()
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// `host:port`.
     pub(crate) fn authority(&self) -> &str {
-        self.base.trim_start_matches("http://")
+        self.base.split_once("://").unwrap().1
     }
 
     /// Ends the server with SIGKILL, as a crash would.
@@ -208,7 +214,9 @@ fn follow(process: &mut Child) -> Arc<Mutex<String>> {
 }
 
 fn address(log: &str) -> Option<String> {
-    let begin = log.find("http://127.0.0.1:")?;
+    let begin = ["http://127.0.0.1:", "https://127.0.0.1:"]
+        .iter()
+        .find_map(|url| log.find(url))?;
     let rest = &log[begin..];
     let end = rest.find(|character: char| character.is_whitespace() || character == '"')?;
     Some(rest[..end].to_owned())
