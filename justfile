@@ -61,10 +61,21 @@ ci *steps:
 soak seconds='60' *seed:
     cargo run --release -p hearth-cache --example soak -- {{ seconds }} {{ seed }}
 
+# Send the server, and the client of the models, requests and streams of any kind, for so many minutes each.
+[group('check')]
+fuzz minutes='10':
+    HEARTH_FUZZ_MINUTES={{ minutes }} cargo test --package hearth-api --test fuzz
+    HEARTH_FUZZ_MINUTES={{ minutes }} cargo test --package hearth-chat --test openai anything
+
 # Measure Hearth's figures, every row or those that are named, on a machine that does nothing else.
 [group('bench')]
 bench *arguments:
     cargo run --release --package hearth-bench -- {{ arguments }}
+
+# Try the benchmark itself, every row or those that are named, in a few minutes: its figures mean nothing.
+[group('bench')]
+bench-try *arguments:
+    cargo run --release --package hearth-bench -- --rounds 1 --seconds 1 --scale-down 100 --results target/bench-try {{ arguments }}
 
 # Measure the cache's single operations, for daily work; arguments go to criterion.
 [group('bench')]

@@ -37,11 +37,19 @@ async fn a_commit_on_one_is_seen_on_the_others() {
     assert_eq!(health["connected"], true);
     assert!(health["staleness_ms"].as_u64().is_some(), "{health}");
     let figures = two.server.get("/chatbot/v1/performance").await;
-    assert!(figures["coherence"]["changes"].as_u64().unwrap() >= 6, "{figures}");
-    assert!(figures["coherence"]["lag_ms"].as_f64().unwrap() > 0.0, "{figures}");
+    assert!(
+        figures["coherence"]["changes"].as_u64().unwrap() >= 6,
+        "{figures}"
+    );
+    assert!(
+        figures["coherence"]["lag_ms"].as_f64().unwrap() > 0.0,
+        "{figures}"
+    );
     let metrics = two.server.request(Method::GET, "/metrics").send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
-    let lags = metrics.lines().find_map(|line| line.strip_prefix("hearth_feed_lag_seconds_count "));
+    let lags = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("hearth_feed_lag_seconds_count "));
     assert!(lags.unwrap().parse::<u64>().unwrap() > 0);
 }
 
@@ -58,7 +66,10 @@ async fn a_client_reads_its_own_write_anywhere_at_once() {
         let path = format!("{}&min_version={version}", messages_path("1"));
         let history = two.server.get(&path).await;
         assert_eq!(history["version"], version);
-        assert_eq!(queries(&history).last(), Some(&format!("query {number}").as_str()));
+        assert_eq!(
+            queries(&history).last(),
+            Some(&format!("query {number}").as_str())
+        );
         let body = json!({
             "department": "d", "user": "u", "chatsession_id": "1", "chatquery": "What next?", "min_version": version,
         });
@@ -82,7 +93,8 @@ async fn what_is_ended_or_erased_on_one_leaves_the_others() {
     }
     let loaded = async || {
         let health = two.server.get("/chatbot/health/detailed").await;
-        let mut ids: Vec<String> = serde_json::from_value(health["cache_stats"]["loaded_sessions"].clone()).unwrap();
+        let mut ids: Vec<String> =
+            serde_json::from_value(health["cache_stats"]["loaded_sessions"].clone()).unwrap();
         ids.sort();
         ids
     };
@@ -90,7 +102,11 @@ async fn what_is_ended_or_erased_on_one_leaves_the_others() {
     let ended = one.server.request(Method::POST, end).send().await.unwrap();
     assert!(ended.status().is_success());
     until(DEADLINE, async || loaded().await == ["erased", "of the user"]).await;
-    assert_eq!(queries(&two.server.history("ended").await), ["first"], "its rows stay");
+    assert_eq!(
+        queries(&two.server.history("ended").await),
+        ["first"],
+        "its rows stay"
+    );
 
     let erase = "/chatbot/v1/sessions/erased?department=d&user=u";
     let erased = one.server.request(Method::DELETE, erase).send().await.unwrap();
@@ -101,7 +117,10 @@ async fn what_is_ended_or_erased_on_one_leaves_the_others() {
     let erase = "/chatbot/v1/users/u?department=d";
     let erased = one.server.request(Method::DELETE, erase).send().await.unwrap();
     assert_eq!(erased.status(), StatusCode::OK);
-    until(DEADLINE, async || loaded().await.iter().all(|session| session == "erased")).await;
+    until(DEADLINE, async || {
+        loaded().await.iter().all(|session| session == "erased")
+    })
+    .await;
     assert_eq!(queries(&two.server.history("of the user").await), [""; 0]);
 }
 
@@ -112,7 +131,11 @@ async fn a_server_that_cannot_listen_starts_and_gets_better_by_itself() {
     proxy.refuse(true);
     let deaf = Replica::start_behind(proxy, &backend.url()).await;
     until(DEADLINE, async || {
-        let ready = deaf.server.request(Method::GET, "/chatbot/health/ready").send().await;
+        let ready = deaf
+            .server
+            .request(Method::GET, "/chatbot/health/ready")
+            .send()
+            .await;
         ready.unwrap().status() == StatusCode::OK
     })
     .await;
@@ -133,7 +156,10 @@ async fn a_server_that_cannot_listen_starts_and_gets_better_by_itself() {
 async fn a_server_that_is_alone_follows_nothing() {
     for (backend, settings) in [
         (Backend::sqlite().await, None),
-        (Backend::postgres().await, Some(("HEARTH__COHERENCE__MODE", "off"))),
+        (
+            Backend::postgres().await,
+            Some(("HEARTH__COHERENCE__MODE", "off")),
+        ),
     ] {
         let settings: Vec<_> = settings.into_iter().collect();
         let server = Server::start_with(&backend.url(), &settings).await;
@@ -142,12 +168,18 @@ async fn a_server_that_is_alone_follows_nothing() {
         let expected = json!({"mode": "off", "connected": false, "staleness_ms": null, "foreign_writers": "not_covered"});
         assert_eq!(coherence(&server).await, expected);
         assert_eq!(server.get("/chatbot/health/detailed").await["status"], "healthy");
-        assert_eq!(server.get("/chatbot/v1/performance").await["coherence"], Value::Null);
+        assert_eq!(
+            server.get("/chatbot/v1/performance").await["coherence"],
+            Value::Null
+        );
         if let Backend::Postgres(database) = &backend {
             let client = database.client().await.unwrap();
             let listeners = "SELECT count(*) FROM pg_stat_activity
                              WHERE application_name = 'hearth-feed' AND datname = current_database()";
-            assert_eq!(client.query_one(listeners, &[]).await.unwrap().get::<_, i64>(0), 0);
+            assert_eq!(
+                client.query_one(listeners, &[]).await.unwrap().get::<_, i64>(0),
+                0
+            );
         }
     }
 }

@@ -63,7 +63,10 @@ async fn a_backend_that_is_still_open_is_waited_for() {
     server.chat("1", "first").await;
     let mut other = database.client().await.unwrap();
     let holding = other.transaction().await.unwrap();
-    holding.execute("SELECT FROM chatbot_sessions FOR UPDATE", &[]).await.unwrap();
+    holding
+        .execute("SELECT FROM chatbot_sessions FOR UPDATE", &[])
+        .await
+        .unwrap();
     proxy.cut("cut off", Cut::WhileCommitting);
     let release = async {
         waiting_for_lock(&database, 2).await;
@@ -95,7 +98,10 @@ async fn who_is_told_that_nothing_was_kept_is_told_the_truth() {
         server.chat("1", "first").await;
         let mut other = database.client().await.unwrap();
         let holding = other.transaction().await.unwrap();
-        holding.execute("SELECT FROM chatbot_sessions FOR UPDATE", &[]).await.unwrap();
+        holding
+            .execute("SELECT FROM chatbot_sessions FOR UPDATE", &[])
+            .await
+            .unwrap();
         proxy.cut("locked out", cut);
         // However long the lock is held: each attempt gives up in time, and no attempt is left that could still commit.
         let outcome = failed_commit(&server, "locked out").await;
@@ -105,7 +111,10 @@ async fn who_is_told_that_nothing_was_kept_is_told_the_truth() {
         }
         let next = next_turn(&server).await;
         let kept = times_kept(&database, "locked out").await;
-        assert!(kept <= i64::from(outcome == "unknown"), "told {outcome}, kept {kept} times");
+        assert!(
+            kept <= i64::from(outcome == "unknown"),
+            "told {outcome}, kept {kept} times"
+        );
         assert_eq!(next, 2 + kept);
     }
 }
@@ -132,7 +141,12 @@ async fn next_turn(server: &Server) -> i64 {
     let mut version = None;
     until(DEADLINE, async || {
         let path = messages_path("1");
-        let response = server.request(Method::POST, &path).json(&body).send().await.unwrap();
+        let response = server
+            .request(Method::POST, &path)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
         if response.status() == StatusCode::CREATED {
             let appended = json(response, StatusCode::CREATED).await;
             version = appended["version"].as_i64();

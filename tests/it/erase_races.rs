@@ -64,10 +64,18 @@ async fn erasures_under_load_leave_nothing_of_before(backend: Backend) {
         ledger.more(4).await;
         let session = format!("session-{}", number % work.sessions);
         let began = ledger.moment();
-        let erased = server.request(Method::DELETE, &path(&session)).send().await.unwrap();
+        let erased = server
+            .request(Method::DELETE, &path(&session))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(erased.status(), StatusCode::NO_CONTENT);
         let ended = ledger.moment();
-        erasures.push(Erasure { session, began, ended });
+        erasures.push(Erasure {
+            session,
+            began,
+            ended,
+        });
     }
     ledger.more(20).await;
     load.stop().await;

@@ -83,7 +83,9 @@ impl EventStream {
 
 fn event(block: &str) -> Event {
     let field = |name: &str| {
-        let mut values = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let mut values = block
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let value = values.next().unwrap_or_else(|| panic!("no {name}: {block}"));
         assert!(values.next().is_none(), "{name} comes twice: {block}");
         value.to_owned()
@@ -111,7 +113,9 @@ pub(crate) fn asking(server: &Server, session: &str, query: &str) -> RequestBuil
     let body = json!({
         "department": "d", "user": "u", "chatsession_id": session, "chatquery": query, "stream": true,
     });
-    server.request(reqwest::Method::POST, "/chatbot/v1/chat").json(&body)
+    server
+        .request(reqwest::Method::POST, "/chatbot/v1/chat")
+        .json(&body)
 }
 
 /// Takes up the stream of a turn of department `d` and user `u`, after an event.

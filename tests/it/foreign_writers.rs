@@ -56,7 +56,13 @@ async fn with_the_trigger_every_server_shows_what_it_writes() {
     insert(&other, "1", "newer id").await;
     everywhere(&replicas, "1", "the newer id", &["updated", "newer id"]).await;
     program.batch_execute("COMMIT").await.unwrap();
-    everywhere(&replicas, "1", "a late commit", &["updated", "older id", "newer id"]).await;
+    everywhere(
+        &replicas,
+        "1",
+        "a late commit",
+        &["updated", "older id", "newer id"],
+    )
+    .await;
 
     let delete = "DELETE FROM chatbot_messages WHERE content = 'older id'";
     program.execute(delete, &[]).await.unwrap();
@@ -74,7 +80,10 @@ async fn with_the_trigger_every_server_shows_what_it_writes() {
         expected.push(format!("row {number}"));
         let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
         everywhere(&replicas, "1", "a row among chats", &expected).await;
-        replicas[number % 3].server.chat("1", &format!("chat {number}")).await;
+        replicas[number % 3]
+            .server
+            .chat("1", &format!("chat {number}"))
+            .await;
     }
 }
 
@@ -92,13 +101,27 @@ async fn without_the_trigger_health_says_so() {
     insert(&client, "1", "foreign").await;
     // It is seen when the session is next loaded.
     let end = "/chatbot/v1/sessions/1/end?department=d&user=u";
-    let end = replica.server.request(reqwest::Method::POST, end).send().await.unwrap();
+    let end = replica
+        .server
+        .request(reqwest::Method::POST, end)
+        .send()
+        .await
+        .unwrap();
     assert!(end.status().is_success());
-    assert_eq!(queries(&replica.server.history("1").await), ["Hearth's", "foreign"]);
+    assert_eq!(
+        queries(&replica.server.history("1").await),
+        ["Hearth's", "foreign"]
+    );
 
     // The trigger may come and go while servers run.
-    for (flag, expected) in [("--with-trigger", "trigger"), ("--without-trigger", "not_covered")] {
+    for (flag, expected) in [
+        ("--with-trigger", "trigger"),
+        ("--without-trigger", "not_covered"),
+    ] {
         migrate(&database, flag);
-        hearth_testkit::poll::until(crate::server::DEADLINE, async || covered().await == Value::from(expected)).await;
+        hearth_testkit::poll::until(crate::server::DEADLINE, async || {
+            covered().await == Value::from(expected)
+        })
+        .await;
     }
 }

@@ -63,9 +63,14 @@ async fn a_server_whose_feed_lags_serves_nothing_old() {
         let query = format!("query {number}");
         one.append("1", &query).await;
         let shown = two
-            .shows("1", &query, |history| queries(history).last() == Some(&query.as_str()))
+            .shows("1", &query, |history| {
+                queries(history).last() == Some(&query.as_str())
+            })
             .await;
-        assert_eq!(shown["source"], "store", "a feed that lags vouches for nothing: {shown}");
+        assert_eq!(
+            shown["source"], "store",
+            "a feed that lags vouches for nothing: {shown}"
+        );
     }
     assert_eq!(two.proxy.accepted(), connections, "it trickled all the time");
     two.proxy.delay(Duration::ZERO);

@@ -90,7 +90,9 @@ async fn repeats_at_once_are_one_turn(backend: Backend) {
     let mut asking = JoinSet::new();
     for _ in 0..10 {
         let request = server.request(Method::POST, CHAT).header("Idempotency-Key", "k");
-        let request = request.header("Content-Type", "application/json").body(chat("1", "Hi"));
+        let request = request
+            .header("Content-Type", "application/json")
+            .body(chat("1", "Hi"));
         asking.spawn(request.send());
     }
     gate.arrived(1).await;
@@ -112,8 +114,16 @@ async fn a_repeat_after_a_crash_is_no_second_turn(backend: Backend) {
     let (_, first) = answered(keyed(&server, CHAT, "k", &chat("1", "Hi")).await, StatusCode::OK).await;
     // A client that goes away before its answer finds it under its key.
     let gate = model.gate();
-    model.next(Reply::stream().text("Hello").wait(&gate).text(" there").finish("stop").done());
-    let body = json!({"department": "d", "user": "u", "chatsession_id": "2", "chatquery": "Hi", "stream": true});
+    model.next(
+        Reply::stream()
+            .text("Hello")
+            .wait(&gate)
+            .text(" there")
+            .finish("stop")
+            .done(),
+    );
+    let body =
+        json!({"department": "d", "user": "u", "chatsession_id": "2", "chatquery": "Hi", "stream": true});
     let body = body.to_string();
     let mut lost = EventStream::of(keyed(&server, CHAT, "lost", &body).await).await;
     let lost = lost.expect("turn").await;
@@ -124,7 +134,11 @@ async fn a_repeat_after_a_crash_is_no_second_turn(backend: Backend) {
     let server = model_upstream::start(&backend.url(), &model, &[]).await;
     let repeat = answered(keyed(&server, CHAT, "k", &chat("1", "Hi")).await, StatusCode::OK).await;
     assert_eq!(repeat, (true, first));
-    let (replayed, found) = answered(keyed(&server, CHAT, "lost", &chat("2", "Hi")).await, StatusCode::OK).await;
+    let (replayed, found) = answered(
+        keyed(&server, CHAT, "lost", &chat("2", "Hi")).await,
+        StatusCode::OK,
+    )
+    .await;
     let found: Value = serde_json::from_str(&found).unwrap();
     assert!(replayed);
     assert_eq!(found["turn_id"], lost.data["turn_id"]);
@@ -148,7 +162,10 @@ async fn a_key_says_one_thing(backend: Backend) {
     for (path, body) in [
         (CHAT, &chat("1", "Ho")),
         (CHAT, &chat("2", "Hi")),
-        (CHAT, &chat("1", "Hi").replace("\"d\"", "\"d\",\"historyenabled\":false")),
+        (
+            CHAT,
+            &chat("1", "Hi").replace("\"d\"", "\"d\",\"historyenabled\":false"),
+        ),
         (CHAT, &chat("1", "Hi").replace("\"d\"", "\"d\",\"if_version\":2")),
         (&path, &more),
         (&path, &expected),
@@ -176,7 +193,8 @@ async fn appends_are_repeated_safely(backend: Backend) {
     let body = r#"{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Ho"}]}"#;
     let (replayed, first) = answered(keyed(&server, &path, "k", body).await, StatusCode::CREATED).await;
     assert!(!replayed);
-    let spaced = r#"{ "messages" : [ {"content":"Hi","role":"user"}, {"content":"Ho","role":"assistant"} ] }"#;
+    let spaced =
+        r#"{ "messages" : [ {"content":"Hi","role":"user"}, {"content":"Ho","role":"assistant"} ] }"#;
     let repeat = answered(keyed(&server, &path, "k", spaced).await, StatusCode::CREATED).await;
     assert_eq!(repeat, (true, first));
     assert_eq!(server.history("1").await["version"], 1);
@@ -216,7 +234,10 @@ async fn an_erased_answer_is_not_repeated(backend: Backend) {
     let streamed = chat("1", "Hi").replace("\"d\"", "\"d\",\"stream\":true");
     for body in [chat("1", "Hi"), streamed] {
         let response = keyed(&server, CHAT, "k", &body).await;
-        assert_eq!(json(response, StatusCode::CONFLICT).await["code"], "session_erased");
+        assert_eq!(
+            json(response, StatusCode::CONFLICT).await["code"],
+            "session_erased"
+        );
     }
     assert_eq!(model.calls(), 1);
     assert_eq!(server.history("1").await["messages"], json!([]));
@@ -227,7 +248,10 @@ async fn a_failure_is_not_kept(backend: Backend) {
     let server = model_upstream::start(&backend.url(), &model, &[]).await;
     model.next(Reply::status(400, "context_length_exceeded"));
     let response = keyed(&server, CHAT, "k", &chat("1", "Hi")).await;
-    assert_eq!(json(response, StatusCode::BAD_GATEWAY).await["code"], "model_failed");
+    assert_eq!(
+        json(response, StatusCode::BAD_GATEWAY).await["code"],
+        "model_failed"
+    );
     let (replayed, _) = answered(keyed(&server, CHAT, "k", &chat("1", "Hi")).await, StatusCode::OK).await;
     assert!(!replayed);
     assert_eq!(model.calls(), 2);
@@ -241,7 +265,14 @@ async fn a_repeat_on_another_replica_waits_for_the_first() {
     let one = model_upstream::start(&backend.url(), &model, &[]).await;
     let other = model_upstream::start(&backend.url(), &model, &[]).await;
     let gate = model.gate();
-    model.next(Reply::stream().text("Hello").wait(&gate).text(" there").finish("stop").done());
+    model.next(
+        Reply::stream()
+            .text("Hello")
+            .wait(&gate)
+            .text(" there")
+            .finish("stop")
+            .done(),
+    );
     let streamed = chat("1", "Hi").replace("\"d\"", "\"d\",\"stream\":true");
     let mut first = EventStream::of(keyed(&one, CHAT, "k", &streamed).await).await;
     first.expect("turn").await;

@@ -16,8 +16,26 @@ both_stores!(
 
 /// What JSON, SQL, arrays of PostgreSQL and programs of C have trouble with; U+0000 alone is refused.
 const PIECES: [&str; 20] = [
-    "\"", "\\", "\\\\\"", "\n", "\r\n", "\t", "\u{1}", "\u{8}\u{c}", "\u{1f}", "\u{7f}", "\u{85}",
-    "\u{2028}", "\u{2029}", "\u{feff}", "e\u{301}", "👩🏽‍🚀", "𝕳𐍈", "\u{10ffff}\u{fffd}", "{},'$1;--\\u0000", "Grüße ",
+    "\"",
+    "\\",
+    "\\\\\"",
+    "\n",
+    "\r\n",
+    "\t",
+    "\u{1}",
+    "\u{8}\u{c}",
+    "\u{1f}",
+    "\u{7f}",
+    "\u{85}",
+    "\u{2028}",
+    "\u{2029}",
+    "\u{feff}",
+    "e\u{301}",
+    "👩🏽‍🚀",
+    "𝕳𐍈",
+    "\u{10ffff}\u{fffd}",
+    "{},'$1;--\\u0000",
+    "Grüße ",
 ];
 
 /// A text of exactly the largest size.
@@ -36,7 +54,13 @@ fn largest(dice: &mut fastrand::Rng, pieces: &[&str]) -> String {
 
 fn turn(pieces: &[&str]) -> Vec<Value> {
     let mut dice = fastrand::Rng::with_seed(seed());
-    let role = |place: usize| if place.is_multiple_of(2) { "user" } else { "assistant" };
+    let role = |place: usize| {
+        if place.is_multiple_of(2) {
+            "user"
+        } else {
+            "assistant"
+        }
+    };
     (0..TURN_MESSAGES_MAX)
         .map(|place| json!({"role": role(place), "content": largest(&mut dice, pieces)}))
         .collect()
@@ -59,19 +83,30 @@ async fn comes_back(backend: &Backend, turn: &[Value], settings: &[(&str, &str)]
     let server = Server::start_with(&backend.url(), settings).await;
     assert_eq!(server.history("1").await["source"], "new");
     let appended = server
-        .post(&messages_path("1"), &json!({ "messages": turn }), StatusCode::CREATED)
+        .post(
+            &messages_path("1"),
+            &json!({ "messages": turn }),
+            StatusCode::CREATED,
+        )
         .await;
     assert_eq!(appended["version"], 1);
     let history = server.history("1").await;
     assert_eq!(history["source"], "memory");
     assert_same(&history, turn);
-    assert_same(&server.get(&format!("{}&limit=200", messages_path("1"))).await, turn);
+    assert_same(
+        &server.get(&format!("{}&limit=200", messages_path("1"))).await,
+        turn,
+    );
     let end = server.request(Method::POST, "/chatbot/v1/sessions/1/end?department=d&user=u");
     assert!(end.send().await.unwrap().status().is_success());
     let loaded = server.history("1").await;
     assert_eq!(loaded["source"], "store");
     assert_eq!(loaded["messages"], history["messages"]);
-    assert_eq!(server.history("1").await["source"], "memory", "nothing is too large to be kept");
+    assert_eq!(
+        server.history("1").await["source"],
+        "memory",
+        "nothing is too large to be kept"
+    );
 }
 
 async fn a_chat_keeps_the_largest_query_as_it_was_sent(backend: Backend) {
@@ -83,7 +118,10 @@ async fn a_chat_keeps_the_largest_query_as_it_was_sent(backend: Backend) {
         json!({"role": "assistant", "content": answer["response"]}),
     ];
     assert_same(&server.history("1").await, &turn);
-    assert_same(&server.get(&format!("{}&limit=200", messages_path("1"))).await, &turn);
+    assert_same(
+        &server.get(&format!("{}&limit=200", messages_path("1"))).await,
+        &turn,
+    );
 }
 
 /// Tells the place, not the texts: they are too long to be read.

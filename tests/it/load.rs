@@ -8,10 +8,10 @@ mod reply;
 mod rows;
 mod work;
 
-pub(crate) use clients::Load;
+pub(crate) use clients::{Load, repeat};
 pub(crate) use erasures::{Erasure, judge_erased};
 pub(crate) use judgement::judge;
-pub(crate) use ledger::{Ledger, Outcome};
+pub(crate) use ledger::{Ledger, Outcome, Write};
 pub(crate) use rows::rows;
 pub(crate) use work::Work;
 

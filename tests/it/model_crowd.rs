@@ -3,7 +3,9 @@
 use hearth_testkit::model_server::{ModelServer, Reply};
 use hearth_testkit::poll::until;
 use reqwest::Method;
+use serde_json::json;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::backend::{Backend, both_stores};
 use crate::event_stream::{EventStream, asking, text};
@@ -18,7 +20,9 @@ const BROKEN: usize = 40;
 async fn figure(server: &Server, name: &str) -> f64 {
     let response = server.request(Method::GET, "/metrics").send().await.unwrap();
     let text = response.text().await.unwrap();
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
 }
 
@@ -39,8 +43,10 @@ async fn every_turn_is_kept_whoever_stays_for_it(backend: Backend) {
 async fn run(server: &Server, model: &ModelServer, round: usize) {
     let gate = model.gate();
     let begun = || Reply::stream().text("begun").wait(&gate);
+    // Not a connection that breaks: after a few of those a model is left alone.
+    let broken = json!({"error": {"code": "engine_dead"}});
     for _ in 0..BROKEN {
-        model.next(begun().close());
+        model.next(begun().event(&broken));
     }
     model.usually(begun().text(" and ended").finish("stop").done());
     let mut clients = JoinSet::new();
@@ -62,7 +68,7 @@ async fn run(server: &Server, model: &ModelServer, round: usize) {
             Some(events)
         });
     }
-    gate.arrived(STREAMS).await;
+    timeout(DEADLINE, gate.arrived(STREAMS)).await.unwrap();
     let mut stayed = Vec::new();
     for _ in 0..STREAMS / 2 {
         assert!(clients.join_next().await.unwrap().unwrap().is_none());
@@ -79,7 +85,10 @@ async fn run(server: &Server, model: &ModelServer, round: usize) {
         assert_eq!(done.data["version"], 1);
     }
     // One request is under way: the one that asks.
-    until(DEADLINE, async || figure(server, "hearth_http_requests_in_flight").await == 1.0).await;
+    until(DEADLINE, async || {
+        figure(server, "hearth_http_requests_in_flight").await == 1.0
+    })
+    .await;
     let (mut whole, mut broken) = (0, 0);
     for client in 0..STREAMS {
         let session = format!("{round}-{client}");

@@ -17,7 +17,13 @@ async fn kept(server: &Server, session: &str) -> Vec<(String, String, Value)> {
     let messages = history["messages"].as_array().unwrap().iter();
     let word = |message: &Value, field: &str| message[field].as_str().unwrap().to_owned();
     messages
-        .map(|message| (word(message, "role"), word(message, "content"), message["status"].clone()))
+        .map(|message| {
+            (
+                word(message, "role"),
+                word(message, "content"),
+                message["status"].clone(),
+            )
+        })
         .collect()
 }
 
@@ -31,7 +37,11 @@ async fn streamed(server: &Server, session: &str) -> Result<Value, String> {
             assert_eq!(last.data["response"], text(&events).as_str());
             return Ok(last.data);
         }
-        assert_eq!(names(&events), ["turn", "error"], "what came is kept, and no error");
+        assert_eq!(
+            names(&events),
+            ["turn", "error"],
+            "what came is kept, and no error"
+        );
         last.data
     } else {
         assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -50,12 +60,24 @@ async fn what_came_is_kept(backend: Backend) {
     let begun = || Reply::stream().text("Hel");
     for (session, (reply, response, status)) in [
         (begun().text("lo").finish("stop").done(), "Hello", Value::Null),
-        (begun().text("lo").finish("stop").done().split(), "Hello", Value::Null),
-        (Reply::stream().text("\u{1f525}é").finish("stop").done().split(), "\u{1f525}é", Value::Null),
+        (
+            begun().text("lo").finish("stop").done().split(),
+            "Hello",
+            Value::Null,
+        ),
+        (
+            Reply::stream().text("\u{1f525}é").finish("stop").done().split(),
+            "\u{1f525}é",
+            Value::Null,
+        ),
         (begun().close(), "Hel", json!("incomplete")),
         (begun().event(&reported), "Hel", json!("incomplete")),
         (begun().bytes(b"data: nonsense\n\n"), "Hel", json!("incomplete")),
-        (begun().finish("content_filter").done(), "Hel", json!("incomplete")),
+        (
+            begun().finish("content_filter").done(),
+            "Hel",
+            json!("incomplete"),
+        ),
     ]
     .into_iter()
     .enumerate()
@@ -111,7 +133,10 @@ async fn where_nothing_came_nothing_is_kept(backend: Backend) {
         assert_eq!(server.chat("1", "Again").await["version"], turn + 1);
     }
     let log = server.log();
-    assert!(log.contains("rate_limit_exceeded") && !log.contains("own words"), "{log}");
+    assert!(
+        log.contains("rate_limit_exceeded") && !log.contains("own words"),
+        "{log}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,12 +161,17 @@ async fn a_model_that_hangs_is_not_waited_for_beyond_a_turns_time() {
     assert_eq!(streamed(&server, "1").await, Err("model_timeout".to_owned()));
     model.next(Reply::silence());
     let body = json!({"department": "d", "user": "u", "chatsession_id": "1", "chatquery": "Hi"});
-    let problem = server.post("/chatbot/v1/chat", &body, StatusCode::GATEWAY_TIMEOUT).await;
+    let problem = server
+        .post("/chatbot/v1/chat", &body, StatusCode::GATEWAY_TIMEOUT)
+        .await;
     assert_eq!(problem["code"], "model_timeout");
     assert_eq!(server.history("1").await["version"], 0);
     model.next(Reply::stream().text("Hel").hang());
     let done = streamed(&server, "1").await.unwrap();
-    assert_eq!((&done["response"], &done["status"]), (&json!("Hel"), &json!("incomplete")));
+    assert_eq!(
+        (&done["response"], &done["status"]),
+        (&json!("Hel"), &json!("incomplete"))
+    );
     // The model server is not kept waiting either.
     model.connected(0).await;
 }
@@ -156,12 +186,21 @@ async fn a_server_with_too_much_to_do_is_told_from_one_that_failed() {
     ];
     let server = model_upstream::start(&backend.url(), &model, &settings).await;
     let gate = model.gate();
-    model.next(Reply::stream().text("Hel").wait(&gate).text("lo").finish("stop").done());
+    model.next(
+        Reply::stream()
+            .text("Hel")
+            .wait(&gate)
+            .text("lo")
+            .finish("stop")
+            .done(),
+    );
     let mut first = EventStream::open(asking(&server, "1", "Hi")).await;
     first.expect("turn").await;
     first.expect("delta").await;
     let body = json!({"department": "d", "user": "u", "chatsession_id": "2", "chatquery": "Hi"});
-    let problem = server.post("/chatbot/v1/chat", &body, StatusCode::TOO_MANY_REQUESTS).await;
+    let problem = server
+        .post("/chatbot/v1/chat", &body, StatusCode::TOO_MANY_REQUESTS)
+        .await;
     assert_eq!(problem["code"], "overloaded");
     assert_eq!(streamed(&server, "2").await, Err("overloaded".to_owned()));
     gate.open();

@@ -13,6 +13,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use hearth_testkit::poll::until;
 use hearth_testkit::postgres::{Cluster, Options, database};
+use serde_json::Value;
 
 use self::clients::Clients;
 use self::committed::Committed;
@@ -100,9 +101,12 @@ async fn settle(replicas: &[Replica], committed: &Committed) {
         replica.is("healthy", true).await;
         for session in clients::sessions() {
             let newest = committed.newest(&session);
-            let shown = replica
-                .shows(&session, "the end", |history| history["version"] == newest)
-                .await;
+            let mut shown = Value::Null;
+            until(DEADLINE, async || {
+                shown = replica.server.history(&session).await;
+                shown["version"] == newest
+            })
+            .await;
             let messages = shown["messages"].as_array().unwrap();
             let messages: Vec<_> = messages.iter().map(clients::message).collect();
             assert_eq!(Some(messages), committed.history(&session, newest));

@@ -79,7 +79,12 @@ async fn told(response: Response) -> Told {
 
 /// One client with its requests and their repeats: at the same time, or one after the other, on either replica. It may leave in the
 /// middle of a request, and then asks again.
-async fn run(client: Client, replicas: Arc<[String; 2]>, number: usize, seed: u64) -> Vec<(Keyed, Vec<Told>)> {
+async fn run(
+    client: Client,
+    replicas: Arc<[String; 2]>,
+    number: usize,
+    seed: u64,
+) -> Vec<(Keyed, Vec<Told>)> {
     let mut dice = Rng::with_seed(seed.wrapping_add(u64::try_from(number).unwrap()));
     let mut requests = Vec::new();
     for turn in 0..KEYS_EACH {
@@ -140,7 +145,10 @@ async fn five_hundred_clients_repeat_their_requests_on_two_replicas() {
         model_upstream::start(&database.url(), &model, &settings).await,
         model_upstream::start(&database.url(), &model, &settings).await,
     ];
-    let authorities = Arc::new([replicas[0].authority().to_owned(), replicas[1].authority().to_owned()]);
+    let authorities = Arc::new([
+        replicas[0].authority().to_owned(),
+        replicas[1].authority().to_owned(),
+    ]);
     let client = Client::new();
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -151,7 +159,10 @@ async fn five_hundred_clients_repeat_their_requests_on_two_replicas() {
 
     for (keyed, heard) in &requests {
         let (first, _) = &heard[0];
-        assert!(heard.iter().all(|(body, _)| body == first), "{keyed:?}: {heard:?}");
+        assert!(
+            heard.iter().all(|(body, _)| body == first),
+            "{keyed:?}: {heard:?}"
+        );
         let firsts = heard.iter().filter(|(_, is_replayed)| !is_replayed).count();
         assert!(firsts <= 1, "{keyed:?}: {heard:?}");
     }
@@ -159,7 +170,11 @@ async fn five_hundred_clients_repeat_their_requests_on_two_replicas() {
     assert_eq!(times_kept(&database).await, all.collect(), "one turn a key");
     let chats = requests.iter().filter(|(keyed, _)| keyed.is_chat());
     let chats = chats.map(|(keyed, _)| (keyed.key.clone(), 1));
-    assert_eq!(times_asked(&model), chats.collect(), "one call of the model a key");
+    assert_eq!(
+        times_asked(&model),
+        chats.collect(),
+        "one call of the model a key"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hearth_testkit::model_server::{ModelServer, Reply};
 use hearth_testkit::poll::until;
 use reqwest::StatusCode;
 use serde_json::json;
@@ -10,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::backend::Backend;
+use crate::event_stream::{EventStream, asking, text};
+use crate::model_upstream;
 use crate::server::{DEADLINE, Server};
 
 const LIMITS: [(&str, &str); 3] = [
@@ -20,6 +23,12 @@ const LIMITS: [(&str, &str); 3] = [
 
 const IDLE: usize = 1_000;
 const TRICKLING: usize = 200;
+
+/// A request that is all there.
+const HEALTH: &str = "GET /chatbot/health HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// A request whose head is not all there.
+const HEAD: &str = "POST /chatbot/v1/chat HTTP/1.1\r\nHost: a\r\nX-Slow: ";
 
 /// Between two bytes of a client that trickles.
 const PACE: Duration = Duration::from_millis(100);
@@ -66,17 +75,17 @@ async fn they_are_cut_and_nobody_waits_for_them() {
     server.chat("warm", "Hello").await;
     let before = open_files(&server);
 
-    let health = "GET /chatbot/health HTTP/1.1\r\nHost: a\r\n\r\n";
-    let head = "POST /chatbot/v1/chat HTTP/1.1\r\nHost: a\r\nX-Slow: ";
+    let later = format!("{HEALTH}{HEAD}");
     let body = "POST /chatbot/v1/chat HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{";
     let unread = "GET /chatbot/health HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
+    let chunked = "GET /chatbot/health HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nFFFF\r\n";
     let mut slow = JoinSet::new();
     for number in 0..IDLE {
-        let first = if number % 2 == 0 { "" } else { health };
+        let first = if number % 2 == 0 { "" } else { HEALTH };
         slow.spawn(idle(server.authority().to_owned(), first.to_owned()));
     }
     for number in 0..TRICKLING {
-        let first = [head, body, unread][number % 3];
+        let first = [HEAD, later.as_str(), body, unread, chunked][number % 5];
         slow.spawn(trickle(server.authority().to_owned(), first.to_owned()));
     }
     until(DEADLINE, async || open_files(&server) >= before + IDLE / 4).await;
@@ -93,6 +102,24 @@ async fn they_are_cut_and_nobody_waits_for_them() {
     }
     assert!(answered > 10, "a normal client worked meanwhile: {answered}");
     until(DEADLINE, async || open_files(&server) <= before + 8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_the_server_is_not_cut() {
+    let backend = Backend::sqlite().await;
+    let model = ModelServer::start().await;
+    let server = model_upstream::start(&backend.url(), &model, &LIMITS).await;
+    let gate = model.gate();
+    let reply = Reply::stream().text("Hello").wait(&gate).text(" there");
+    model.next(reply.finish("stop").done());
+    let mut stream = EventStream::open(asking(&server, "1", "Hi")).await;
+    stream.expect("turn").await;
+    stream.expect("delta").await;
+    // It came later, and is cut: by then the stream was silent for as long.
+    let slow = trickle(server.authority().to_owned(), format!("{HEALTH}{HEAD}"));
+    tokio::time::timeout(DEADLINE, slow).await.unwrap();
+    gate.open();
+    assert_eq!(text(&stream.rest().await), " there");
 }
 
 #[tokio::test(flavor = "multi_thread")]

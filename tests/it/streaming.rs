@@ -63,13 +63,19 @@ async fn a_stream_is_taken_up_again_at_any_event(backend: Backend) {
     let model = ModelServer::start().await;
     let server = model_upstream::start(&backend.url(), &model, &[]).await;
     let (turn_id, events) = streamed(&server, &model).await;
-    let all = EventStream::open(resuming(&server, &turn_id, None)).await.rest().await;
+    let all = EventStream::open(resuming(&server, &turn_id, None))
+        .await
+        .rest()
+        .await;
     assert_eq!(all, events);
     for (place, event) in events.iter().enumerate().take(4) {
         let mut stream = EventStream::open(resuming(&server, &turn_id, Some(&event.id))).await;
         assert_eq!(stream.rest().await, events[place + 1..]);
     }
-    let end = resuming(&server, &turn_id, Some(&events[4].id)).send().await.unwrap();
+    let end = resuming(&server, &turn_id, Some(&events[4].id))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(end.status(), StatusCode::NO_CONTENT);
 
     // The same while the turn runs: nothing is missing, nothing comes twice.
@@ -77,7 +83,10 @@ async fn a_stream_is_taken_up_again_at_any_event(backend: Backend) {
     let reply = Reply::stream().text("Hello").wait(&gate).text(" there");
     model.next(reply.finish("stop").done());
     let mut first = EventStream::open(asking(&server, "2", "Hi")).await;
-    let turn_id = first.expect("turn").await.data["turn_id"].as_str().unwrap().to_owned();
+    let turn_id = first.expect("turn").await.data["turn_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let seen = first.expect("delta").await;
     drop(first);
     let mut again = EventStream::open(resuming(&server, &turn_id, Some(&seen.id))).await;
@@ -97,12 +106,24 @@ async fn a_stream_is_taken_up_again_after_a_restart(backend: Backend) {
     let (turn_id, events) = streamed(&server, &model).await;
     server.kill();
     let server = model_upstream::start(&backend.url(), &model, &[]).await;
-    let all = EventStream::open(resuming(&server, &turn_id, None)).await.rest().await;
+    let all = EventStream::open(resuming(&server, &turn_id, None))
+        .await
+        .rest()
+        .await;
     assert_eq!(names(&all), ["turn", "delta", "done"]);
     assert_eq!(all[0], events[0]);
     assert_eq!(text(&all), SAID);
     let (kept, told) = (&all[2].data, &events[4].data);
-    for field in ["response", "turn_id", "chatsession_id", "department", "user", "model", "usage", "created_at"] {
+    for field in [
+        "response",
+        "turn_id",
+        "chatsession_id",
+        "department",
+        "user",
+        "model",
+        "usage",
+        "created_at",
+    ] {
         assert_eq!(kept[field], told[field], "{field}");
     }
     // What was not kept is not made up.
@@ -162,12 +183,21 @@ async fn a_turn_of_another_replica_is_elsewhere_until_it_has_ended() {
     let reply = Reply::stream().text("Hello").wait(&gate).text(" there");
     model.next(reply.finish("stop").done());
     let mut stream = EventStream::open(asking(&one, "1", "Hi")).await;
-    let turn_id = stream.expect("turn").await.data["turn_id"].as_str().unwrap().to_owned();
+    let turn_id = stream.expect("turn").await.data["turn_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let response = resuming(&other, &turn_id, None).send().await.unwrap();
-    assert_eq!(json(response, StatusCode::CONFLICT).await["code"], "turn_elsewhere");
+    assert_eq!(
+        json(response, StatusCode::CONFLICT).await["code"],
+        "turn_elsewhere"
+    );
     gate.open();
     stream.rest().await;
-    let kept = EventStream::open(resuming(&other, &turn_id, Some("0"))).await.rest().await;
+    let kept = EventStream::open(resuming(&other, &turn_id, Some("0")))
+        .await
+        .rest()
+        .await;
     assert_eq!(names(&kept), ["delta", "done"]);
     assert_eq!(text(&kept), "Hello there");
     // An id of long ago runs nowhere.
@@ -191,11 +221,23 @@ async fn what_fails_before_the_model_is_asked_is_a_status() {
         body
     };
     for (extra, status, code) in [
-        (json!({"chatquery": ""}), StatusCode::UNPROCESSABLE_ENTITY, "invalid_field"),
-        (json!({"stream": "yes"}), StatusCode::UNPROCESSABLE_ENTITY, "invalid_field"),
+        (
+            json!({"chatquery": ""}),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_field",
+        ),
+        (
+            json!({"stream": "yes"}),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_field",
+        ),
         (json!({"strem": true}), StatusCode::BAD_REQUEST, "unknown_field"),
         (json!({"if_version": 9}), StatusCode::CONFLICT, "version_conflict"),
-        (json!({"min_version": 9}), StatusCode::SERVICE_UNAVAILABLE, "not_fresh_enough"),
+        (
+            json!({"min_version": 9}),
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_fresh_enough",
+        ),
     ] {
         let problem = server.post("/chatbot/v1/chat", &chat(extra), status).await;
         assert_eq!(problem["code"], code);
@@ -209,7 +251,9 @@ async fn an_accept_header_asks_for_a_stream_of_any_model() {
     let server = Server::start(&backend.url()).await;
     let body = json!({"department": "d", "user": "u", "chatquery": "Hello", "historyenabled": false});
     let request = server.request(Method::POST, "/chatbot/v1/chat").json(&body);
-    let request = request.header("Accept", "text/event-stream").header("Accept-Encoding", "gzip");
+    let request = request
+        .header("Accept", "text/event-stream")
+        .header("Accept-Encoding", "gzip");
     let mut stream = EventStream::open(request).await;
     assert_eq!(stream.header("content-encoding"), None);
     let events = stream.rest().await;

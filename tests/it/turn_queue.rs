@@ -16,7 +16,9 @@ both_stores!(chats_of_one_session_wait_for_each_other);
 async fn in_flight(server: &Server) -> usize {
     let response = server.request(Method::GET, "/metrics").send().await.unwrap();
     let text = response.text().await.unwrap();
-    let sample = text.lines().find_map(|line| line.strip_prefix("hearth_http_requests_in_flight "));
+    let sample = text
+        .lines()
+        .find_map(|line| line.strip_prefix("hearth_http_requests_in_flight "));
     sample.unwrap().parse::<usize>().unwrap() - 1
 }
 

@@ -124,7 +124,8 @@ impl Drop for Occupied {
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
+    use std::future::{poll_fn, ready};
+    use std::task::Poll;
 
     use tokio::task::LocalSet;
     use tokio::time::{Instant, sleep, timeout};
@@ -145,30 +146,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_without_a_request_ends_at_the_limit() {
-        let served = watch(pending::<Result<(), ()>>(), LIMIT);
-        let ended = LocalSet::new().run_until(timeout(LATE, served)).await;
-        assert_eq!(ended, Ok(Ok(())));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_wakes_a_connection_before_its_end() {
-        let polls = Cell::new(0);
-        let served = poll_fn(|_| {
-            polls.set(polls.get() + 1);
+    async fn a_connection_without_a_request_is_ended_and_woken_for_nothing_else() {
+        let polls = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&polls);
+        let serving = poll_fn(move |_| {
+            counted.set(counted.get() + 1);
             Poll::<Result<(), ()>>::Pending
         });
-        let mut served = pin!(watch(served, LIMIT));
-        let almost = LIMIT.saturating_sub(Duration::from_secs(1));
-        let ended = LocalSet::new()
-            .run_until(async {
-                // Beneath a task of its own, as in a worker.
-                sleep(Duration::ZERO).await;
-                timeout(almost, &mut served).await
-            })
-            .await;
-        assert!(ended.is_err());
-        assert!(polls.get() <= 2, "{}", polls.get());
+        let began = Instant::now();
+        let worker = async {
+            let mut connections = JoinSet::new();
+            connections.spawn_local(watch(serving, LIMIT));
+            connections.join_next().await.unwrap().unwrap()
+        };
+        let ended = LocalSet::new().run_until(timeout(LATE, worker)).await;
+        assert_eq!(ended, Ok(Ok(())));
+        assert!(began.elapsed() >= LIMIT, "{:?}", began.elapsed());
+        assert_eq!(polls.get(), 2, "at its start and at its end");
     }
 
     #[tokio::test(start_paused = true)]
@@ -227,10 +221,7 @@ mod tests {
             introduce(&mut watched);
             Ok::<_, ()>(())
         };
-        LocalSet::new()
-            .run_until(watch(introduced, LIMIT))
-            .await
-            .unwrap();
+        LocalSet::new().run_until(watch(introduced, LIMIT)).await.unwrap();
         assert!(watched.contains::<Rc<Connection>>());
     }
 }

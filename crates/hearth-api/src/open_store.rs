@@ -4,9 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hearth_postgres::adoption::ForeignWriters;
-use hearth_postgres::{
-    AdoptionError, ConfigError, MigrateError, PostgresConfig, PostgresStore, ReplicaId,
-};
+use hearth_postgres::{AdoptionError, ConfigError, MigrateError, PostgresConfig, PostgresStore, ReplicaId};
 use hearth_sqlite::{OpenError, SqliteConfig, SqliteStore};
 use secrecy::SecretString;
 use tokio::runtime::Handle;

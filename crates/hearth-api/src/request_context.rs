@@ -163,10 +163,7 @@ fn told(
 }
 
 /// Has the request count as under way on its connection until the connection has all of the response.
-fn until_taken(
-    response: ServiceResponse<BoxBody>,
-    occupied: Option<Occupied>,
-) -> ServiceResponse<BoxBody> {
+fn until_taken(response: ServiceResponse<BoxBody>, occupied: Option<Occupied>) -> ServiceResponse<BoxBody> {
     let Some(occupied) = occupied else {
         return response;
     };
@@ -177,9 +174,9 @@ fn until_taken(
             occupied.answered(bytes);
             response
         }
-        (BodySize::Sized(_) | BodySize::Stream, _) => response.map_body(|_, body| {
-            BoxBody::new(WatchedBody::new(body, move |_| drop(occupied)))
-        }),
+        (BodySize::Sized(_) | BodySize::Stream, _) => {
+            response.map_body(|_, body| BoxBody::new(WatchedBody::new(body, move |_| drop(occupied))))
+        }
     }
 }
 

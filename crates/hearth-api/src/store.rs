@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use hearth_domain::ports::{
-    AppendError, Claim, Claimed, HistoryStore, KeptTurn, KeyStore, Lookup, Page, PageFrom, RequestLog, SessionCursor,
-    SessionIndex, SessionPage, StoreError, TurnIndex,
+    AppendError, Claim, Claimed, HistoryStore, KeptTurn, KeyStore, Lookup, Page, PageFrom, RequestLog,
+    SessionCursor, SessionIndex, SessionPage, StoreError, TurnIndex,
 };
 use hearth_domain::{
-    ApiKey, Append, ClaimOwner, Committed, ConversationKey, Department, KeyId, RequestKey, TurnId, UserId, Version,
-    WindowLimits,
+    ApiKey, Append, ClaimOwner, Committed, ConversationKey, Department, KeyId, RequestKey, TurnId, UserId,
+    Version, WindowLimits,
 };
 use hearth_postgres::adoption::ForeignWriters;
 use hearth_postgres::{PostgresStore, ReplicaId};

@@ -12,6 +12,9 @@ use crate::access_log::AccessLog;
 use crate::log_writer::{LogGuard, LogWriter};
 use crate::settings::{Log, LogFormat};
 
+/// It calls each request that is no HTTP an error of the server's: anybody could fill the log. What comes later in a filter wins.
+const QUIET_UNLESS_NAMED: &str = "actix_http::h1::dispatcher=off";
+
 /// Why logging could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -55,7 +58,7 @@ impl Logging {
 ///
 /// [`TelemetryError::Started`] where the process logs already.
 pub fn init(log: &Log) -> Result<Logging, TelemetryError> {
-    let filter = EnvFilter::builder().parse(log.level.as_str())?;
+    let filter = EnvFilter::builder().parse(format!("{QUIET_UNLESS_NAMED},{}", log.level.as_str()))?;
     let (writer, last_lines) = LogWriter::start(io::stderr(), log.format)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer({
         let writer = writer.clone();

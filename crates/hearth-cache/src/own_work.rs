@@ -97,8 +97,8 @@ impl OwnWork {
     pub(crate) fn next_ready(&mut self, held: Option<Held>) -> Option<Waiting> {
         let first = self.waiting.first()?;
         let ready = match on_commit(held, first.committed.version) {
-            OnCommit::Extend | OnCommit::Nothing => true,
-            OnCommit::MakeStale => self.under_way.iter().all(|ticket| ticket.0 >= first.before.0),
+            OnCommit::Extend | OnCommit::Unload | OnCommit::Nothing => true,
+            OnCommit::LeavesGap => self.under_way.iter().all(|ticket| ticket.0 >= first.before.0),
         };
         ready.then(|| self.waiting.remove(0))
     }

@@ -16,10 +16,10 @@
 //!
 //! | event | absent | loading | loaded, suspect | stale | reloading |
 //! |---|---|---|---|---|---|
-//! | commit of the next version | — | floor | extends, in its epoch | floor | floor |
+//! | commit of the next version | — | floor | extends, in its epoch | → absent | floor, → loading |
 //! | commit of a version that is held | — | floor | — | — | floor |
-//! | commit of a later version, others under way here | — | floor | waits for them | — | floor |
-//! | commit of a later version | — | floor | → stale | — | floor |
+//! | commit of a later version, others under way here | — | floor | waits for them | → absent | floor, → loading |
+//! | commit of a later version | — | floor | → absent | → absent | floor, → loading |
 //! | notice of a version that is held | — | floor | — | — | floor |
 //! | notice of a later version | — | floor | → stale | — | floor |
 //! | own notice, own work under way here | when that is over | ← | ← | ← | ← |
@@ -37,6 +37,9 @@
 //! A load serves all who wait. One that is uncovered when it ends serves those who waited before the store was asked: those who came later may
 //! have come past the bound, and it is repeated for them. One that only commits keep passing serves them, too, in the end. A floor holds for
 //! one epoch: the store may be another one afterwards, with lower versions.
+//!
+//! What is stale is still served, as degraded, while the store is away. What lacks a turn that was committed here is not: whoever was told of the
+//! turn would be shown less.
 
 use hearth_domain::Version;
 
@@ -83,8 +86,10 @@ pub(crate) enum OnRead {
 pub(crate) enum OnCommit {
     /// The turn is put at the end of the history.
     Extend,
-    /// The history misses a turn: it must be read again.
-    MakeStale,
+    /// The history misses a turn before this one.
+    LeavesGap,
+    /// The history is not known to be whole, and this turn is not put at its end.
+    Unload,
     /// Nothing is held, or it has the turn already.
     Nothing,
 }
@@ -115,9 +120,10 @@ pub(crate) const fn on_read(held: Option<Held>, loading: bool) -> OnRead {
 
 pub(crate) fn on_commit(held: Option<Held>, committed: Version) -> OnCommit {
     match held {
-        Some(held) if held.stale || committed <= held.version => OnCommit::Nothing,
+        Some(held) if committed <= held.version => OnCommit::Nothing,
+        Some(held) if held.stale => OnCommit::Unload,
         Some(held) if committed == held.version.next() => OnCommit::Extend,
-        Some(_) => OnCommit::MakeStale,
+        Some(_) => OnCommit::LeavesGap,
         None => OnCommit::Nothing,
     }
 }
@@ -202,8 +208,9 @@ mod tests {
         assert_eq!(on_commit(held(3, false), version(4)), OnCommit::Extend);
         assert_eq!(on_commit(held(3, false), version(3)), OnCommit::Nothing);
         assert_eq!(on_commit(held(3, false), version(2)), OnCommit::Nothing);
-        assert_eq!(on_commit(held(3, false), version(5)), OnCommit::MakeStale);
-        assert_eq!(on_commit(held(3, true), version(4)), OnCommit::Nothing);
+        assert_eq!(on_commit(held(3, false), version(5)), OnCommit::LeavesGap);
+        assert_eq!(on_commit(held(3, true), version(4)), OnCommit::Unload);
+        assert_eq!(on_commit(held(3, true), version(3)), OnCommit::Nothing);
         assert_eq!(on_commit(None, version(1)), OnCommit::Nothing);
     }
 

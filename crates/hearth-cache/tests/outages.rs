@@ -173,6 +173,21 @@ async fn what_is_stale_is_served_as_degraded_while_the_store_is_away() {
 }
 
 #[tokio::test]
+async fn who_was_told_of_a_turn_is_not_shown_less_while_the_store_is_away() {
+    let setup = Setup::new();
+    let key = setup.loaded("s").await;
+    setup.cache.invalidate(&key);
+    setup.append(&key, "the second").await;
+    setup.store.fail_everything();
+    assert!(matches!(
+        setup.cache.history(&key).await,
+        Err(ReadError::Store(_))
+    ));
+    setup.store.recover();
+    assert_eq!(setup.read(&key).await.history().version(), version(2));
+}
+
+#[tokio::test]
 async fn what_is_degraded_is_not_as_new_as_a_version_that_it_does_not_have() {
     let setup = Setup::new();
     let key = setup.loaded("s").await;

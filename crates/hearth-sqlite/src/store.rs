@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use diesel::SqliteConnection;
 use hearth_domain::ports::{
-    AppendError, Claim, Claimed, HistoryStore, KeptTurn, KeyStore, Lookup, Page, PageFrom, RequestLog, SessionCursor,
-    SessionIndex, SessionPage, StoreError, TurnIndex,
+    AppendError, Claim, Claimed, HistoryStore, KeptTurn, KeyStore, Lookup, Page, PageFrom, RequestLog,
+    SessionCursor, SessionIndex, SessionPage, StoreError, TurnIndex,
 };
 use hearth_domain::{
-    ApiKey, Append, ClaimOwner, Committed, ConversationKey, Department, KeyId, RequestKey, TurnId, UserId, Version,
-    WindowLimits,
+    ApiKey, Append, ClaimOwner, Committed, ConversationKey, Department, KeyId, RequestKey, TurnId, UserId,
+    Version, WindowLimits,
 };
 use serde_json::Value;
 use tokio::runtime::Handle;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder};
+use reqwest::Client;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -54,6 +54,46 @@ impl Load {
     }
 }
 
+impl Write {
+    /// Sends the request, and takes down what is told.
+    async fn send(&mut self, client: &Client, base: &str) {
+        let (outcome, response) = outcome(self.request(client, base).send().await).await;
+        if let (Some(response), Some((_, content))) = (response, self.messages.last_mut()) {
+            *content = Some(response);
+        }
+        self.outcome = outcome;
+    }
+
+    async fn send_until_committed(&mut self, client: &Client, base: &str) {
+        loop {
+            self.send(client, base).await;
+            if matches!(self.outcome, Outcome::Committed { .. }) {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Repeats each request with a key that is not known to be committed, until it is.
+pub(crate) async fn repeat(server: &Server, ledger: &Arc<Ledger>) {
+    let is_open = |write: &&Write| write.key.is_some() && !matches!(write.outcome, Outcome::Committed { .. });
+    let open: Vec<Write> = ledger.writes().iter().filter(is_open).cloned().collect();
+    let client = Client::new();
+    let mut repeats = JoinSet::new();
+    for mut write in open {
+        let (client, ledger) = (client.clone(), Arc::clone(ledger));
+        let base = format!("http://{}", server.authority());
+        repeats.spawn(async move {
+            let committed = tokio::time::timeout(DEADLINE, write.send_until_committed(&client, &base)).await;
+            assert!(committed.is_ok(), "not committed within {DEADLINE:?}: {write:?}");
+            write.ended = ledger.moment();
+            ledger.renote(write);
+        });
+    }
+    repeats.join_all().await;
+}
+
 struct Caller {
     number: usize,
     base: String,
@@ -70,15 +110,9 @@ impl Caller {
         let turns_max = self.work.turns_each.unwrap_or(usize::MAX);
         while turns < turns_max && !self.over.load(Ordering::Relaxed) {
             let is_welcome = match self.work.step(&mut dice, self.number, turns) {
-                Step::Chat(write) => {
+                Step::Write(write) => {
                     turns += 1;
-                    let request = self.post("/chatbot/v1/chat", &write.chat_body());
-                    self.write(write, request).await
-                }
-                Step::Append(write) => {
-                    turns += 1;
-                    let request = self.post(&messages_path(&write.session), &write.append_body());
-                    self.write(write, request).await
+                    self.write(write).await
                 }
                 Step::Read { session } => self.read(session).await,
             };
@@ -88,22 +122,11 @@ impl Caller {
         }
     }
 
-    fn post(&self, path: &str, body: &Value) -> RequestBuilder {
-        self.client
-            .post(format!("{}{path}", self.base))
-            .json(body)
-            .timeout(DEADLINE)
-    }
-
     /// Asks for a turn; whether it is there now.
-    async fn write(&self, mut write: Write, request: RequestBuilder) -> bool {
+    async fn write(&self, mut write: Write) -> bool {
         write.began = self.ledger.moment();
-        let (outcome, response) = outcome(request.send().await).await;
+        write.send(&self.client, &self.base).await;
         write.ended = self.ledger.moment();
-        if let (Some(response), Some((_, content))) = (response, write.messages.last_mut()) {
-            *content = Some(response);
-        }
-        write.outcome = outcome;
         let is_committed = matches!(write.outcome, Outcome::Committed { .. });
         self.ledger.note_write(write);
         is_committed
@@ -127,7 +150,12 @@ impl Caller {
             session,
             began,
             version: history["version"].as_u64().unwrap(),
-            ids: messages.iter().map(|message| message["id"].as_i64().unwrap()).collect(),
+            source: history["source"].as_str().unwrap().to_owned(),
+            is_degraded: history["degraded"] == true,
+            ids: messages
+                .iter()
+                .map(|message| message["id"].as_i64().unwrap())
+                .collect(),
         });
         true
     }

@@ -23,7 +23,10 @@ pub(crate) async fn judge_erased(server: &Server, ledger: &Ledger, erasures: &[E
     for session in sessions {
         let writes: Vec<&Write> = writes.iter().filter(|write| write.session == session).collect();
         let reads: Vec<&Read> = reads.iter().filter(|read| read.session == session).collect();
-        let erasures: Vec<&Erasure> = erasures.iter().filter(|erasure| erasure.session == session).collect();
+        let erasures: Vec<&Erasure> = erasures
+            .iter()
+            .filter(|erasure| erasure.session == session)
+            .collect();
         let rows = rows(server, session).await;
         let turns = turns(&rows, &writes);
         judge_order(&writes, &told_versions(&writes));
@@ -54,7 +57,8 @@ fn judge_refusals(writes: &[&Write], erasures: &[&Erasure]) {
             Outcome::Committed { .. } => {}
             Outcome::Refused(code) => {
                 assert_eq!(code, "session_erased", "{write:?}");
-                let overtook = |erasure: &&Erasure| erasure.began < write.ended && write.began < erasure.ended;
+                let overtook =
+                    |erasure: &&Erasure| erasure.began < write.ended && write.began < erasure.ended;
                 assert!(erasures.iter().any(overtook), "{write:?}");
             }
             Outcome::Unknown(_) => panic!("{write:?}"),
@@ -75,7 +79,10 @@ fn judge_table(writes: &[&Write], turns: &[Turn<'_>], erasures: &[&Erasure]) {
     let last = erasures.iter().map(|erasure| erasure.ended).max();
     for write in writes {
         let is_kept = matches!(write.outcome, Outcome::Committed { .. }) && Some(write.began) > last;
-        assert!(!is_kept || markers.contains(write.marker.as_str()), "lost: {write:?}");
+        assert!(
+            !is_kept || markers.contains(write.marker.as_str()),
+            "lost: {write:?}"
+        );
     }
 }
 
@@ -83,7 +90,11 @@ fn judge_table(writes: &[&Write], turns: &[Turn<'_>], erasures: &[&Erasure]) {
 fn judge_prompts(turns: &[Turn<'_>]) {
     let mut before = 0;
     for turn in turns {
-        if let Outcome::Committed { responses: Some(given), .. } = turn.write.outcome {
+        if let Outcome::Committed {
+            responses: Some(given),
+            ..
+        } = turn.write.outcome
+        {
             assert!(given <= before, "{given} of {before}: {:?}", turn.write);
         }
         let roles = turn.write.messages.iter().map(|(role, _)| *role);
@@ -104,7 +115,10 @@ fn judge_reads(writes: &[&Write], reads: &[&Read], erasures: &[&Erasure]) {
             continue;
         };
         for write in read.ids.iter().filter_map(|id| ids.get(id)) {
-            assert!(write.ended > erasure.began, "{read:?} shows {write:?} after {erasure:?}");
+            assert!(
+                write.ended > erasure.began,
+                "{read:?} shows {write:?} after {erasure:?}"
+            );
         }
     }
 }

@@ -48,7 +48,10 @@ pub(super) fn turns<'a>(rows: &[Row], writes: &[&'a Write]) -> Vec<Turn<'a>> {
     let mut rest = rows;
     while let Some(first) = rest.first() {
         let write = by_first[first.content.as_str()];
-        assert!(rest.len() >= write.messages.len(), "half a turn: {rest:?} of {write:?}");
+        assert!(
+            rest.len() >= write.messages.len(),
+            "half a turn: {rest:?} of {write:?}"
+        );
         let (rows, after) = rest.split_at(write.messages.len());
         for (row, (role, content)) in rows.iter().zip(&write.messages) {
             assert_eq!(row.role, *role, "{write:?}");
@@ -74,7 +77,9 @@ fn judge_writes<'a>(writes: &[&Write], turns: &[Turn<'a>]) -> BTreeMap<&'a str, 
         let before = versions.insert(turn.write.marker.as_str(), version);
         assert_eq!(before, None, "twice: {:?}", turn.write);
         match &turn.write.outcome {
-            Outcome::Committed { version: told, ids, .. } => {
+            Outcome::Committed {
+                version: told, ids, ..
+            } => {
                 assert_eq!(*told, version, "{:?}", turn.write);
                 if let Some(ids) = ids {
                     assert_eq!(*ids, turn.ids, "{:?}", turn.write);
@@ -98,7 +103,10 @@ pub(super) fn judge_order(writes: &[&Write], versions: &BTreeMap<&str, u64>) {
     for write in writes {
         if let Some(version) = versions.get(write.marker.as_str()) {
             let before = acknowledged.before(write.began);
-            assert!(*version > before, "{write:?} is version {version} although {before} was told before");
+            assert!(
+                *version > before,
+                "{write:?} is version {version} although {before} was told before"
+            );
         }
     }
 }
@@ -124,14 +132,20 @@ impl Acknowledged {
     }
 
     fn before(&self, moment: u64) -> u64 {
-        self.0.range(..moment).next_back().map_or(0, |(_, version)| *version)
+        self.0
+            .range(..moment)
+            .next_back()
+            .map_or(0, |(_, version)| *version)
     }
 }
 
 /// A history is the end of the turns up to its version, and not older than what was told before.
 fn judge_read(read: &Read, turns: &[Turn<'_>], acknowledged: &Acknowledged) {
     let before = acknowledged.before(read.began);
-    assert!(read.version >= before, "{read:?} although {before} was told before");
+    assert!(
+        read.version >= before,
+        "{read:?} although {before} was told before"
+    );
     let until = usize::try_from(read.version).unwrap();
     assert!(until <= turns.len(), "{read:?} of {} turns", turns.len());
     let ids: Vec<i64> = turns[..until].iter().flat_map(|turn| turn.ids.clone()).collect();
@@ -146,9 +160,15 @@ async fn judge_memory(server: &Server, session: &str, turns: &[Turn<'_>]) {
     assert_eq!(history["source"], "memory");
     assert_eq!(history["version"], turns.len());
     let messages = history["messages"].as_array().unwrap();
-    let shown: Vec<i64> = messages.iter().map(|message| message["id"].as_i64().unwrap()).collect();
+    let shown: Vec<i64> = messages
+        .iter()
+        .map(|message| message["id"].as_i64().unwrap())
+        .collect();
     let ids: Vec<i64> = turns.iter().flat_map(|turn| turn.ids.clone()).collect();
-    assert!(ids.ends_with(&shown) && shown.is_empty() == ids.is_empty(), "{shown:?} of {ids:?}");
+    assert!(
+        ids.ends_with(&shown) && shown.is_empty() == ids.is_empty(),
+        "{shown:?} of {ids:?}"
+    );
 }
 
 #[cfg(test)]
@@ -162,7 +182,11 @@ mod tests {
             let mut write = Write::planned("s".into(), marker.clone(), vec![("user", Some(marker))]);
             (write.began, write.ended) = (number * 10, number * 10 + 5);
             if number < 4 {
-                write.outcome = Outcome::Committed { version: number, ids: None, responses: None };
+                write.outcome = Outcome::Committed {
+                    version: number,
+                    ids: None,
+                    responses: None,
+                };
             }
             write
         };
@@ -173,7 +197,14 @@ mod tests {
     fn passes(writes: &[Write], table: &str, read: Option<(u64, u64, &[i64])>) -> bool {
         let rows: Vec<Row> = (1..).zip(table.split_whitespace()).map(row).collect();
         let writes: Vec<&Write> = writes.iter().collect();
-        let read = read.map(|(began, version, ids)| Read { session: "s".into(), began, version, ids: ids.to_vec() });
+        let read = read.map(|(began, version, ids)| Read {
+            session: "s".into(),
+            began,
+            version,
+            ids: ids.to_vec(),
+            source: "memory".into(),
+            is_degraded: false,
+        });
         let judged = std::panic::catch_unwind(|| {
             judge_session(&writes, &read.iter().collect::<Vec<_>>(), &turns(&rows, &writes));
         });
@@ -181,7 +212,11 @@ mod tests {
     }
 
     fn row((id, content): (i64, &str)) -> Row {
-        Row { id, role: "user".into(), content: content.into() }
+        Row {
+            id,
+            role: "user".into(),
+            content: content.into(),
+        }
     }
 
     #[test]
@@ -203,9 +238,18 @@ mod tests {
     fn only_readers_that_are_shown_all_that_was_told_pass() {
         assert!(passes(&writes(), "1 2 3", Some((26, 2, &[1, 2]))));
         assert!(passes(&writes(), "1 2 3", Some((26, 3, &[2, 3]))), "a window");
-        assert!(!passes(&writes(), "1 2 3", Some((26, 1, &[1]))), "older than what was told");
-        assert!(!passes(&writes(), "1 2 3", Some((26, 2, &[2, 3]))), "not of its version");
+        assert!(
+            !passes(&writes(), "1 2 3", Some((26, 1, &[1]))),
+            "older than what was told"
+        );
+        assert!(
+            !passes(&writes(), "1 2 3", Some((26, 2, &[2, 3]))),
+            "not of its version"
+        );
         assert!(!passes(&writes(), "1 2 3", Some((26, 2, &[]))), "empty");
-        assert!(!passes(&writes(), "1 2 3", Some((26, 4, &[1, 2, 3]))), "never committed");
+        assert!(
+            !passes(&writes(), "1 2 3", Some((26, 4, &[1, 2, 3]))),
+            "never committed"
+        );
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct Write {
     pub(crate) session: String,
     /// What its messages begin with: nobody else's do.
     pub(crate) marker: String,
+    /// Its `Idempotency-Key`, where it is sent with one.
+    pub(crate) key: Option<String>,
     /// Role and content of its messages, in their order. A chat's response is only known once it is told.
     pub(crate) messages: Vec<(&'static str, Option<String>)>,
     pub(crate) began: u64,
@@ -22,10 +24,15 @@ pub(crate) struct Write {
 
 impl Write {
     /// A turn that is not asked for yet.
-    pub(crate) fn planned(session: String, marker: String, messages: Vec<(&'static str, Option<String>)>) -> Self {
+    pub(crate) fn planned(
+        session: String,
+        marker: String,
+        messages: Vec<(&'static str, Option<String>)>,
+    ) -> Self {
         Self {
             session,
             marker,
+            key: None,
             messages,
             began: 0,
             ended: 0,
@@ -57,6 +64,9 @@ pub(crate) struct Read {
     pub(crate) began: u64,
     pub(crate) version: u64,
     pub(crate) ids: Vec<i64>,
+    /// Where it came from, and whether the store could not be asked for it.
+    pub(crate) source: String,
+    pub(crate) is_degraded: bool,
 }
 
 /// What was asked and told in one test.
@@ -95,13 +105,32 @@ impl Ledger {
         self.reads.lock().unwrap().push(read);
     }
 
+    /// Notes what became of a turn that was asked for again.
+    pub(super) fn renote(&self, write: Write) {
+        let mut writes = self.writes();
+        let before = writes.iter_mut().find(|before| before.marker == write.marker);
+        *before.unwrap() = write;
+    }
+
+    /// From here on, whoever was not answered is held to have been refused.
+    pub(crate) fn take_broken_off_as_refused(&self) {
+        for write in self.writes().iter_mut() {
+            if let Outcome::Unknown(what) = &write.outcome {
+                write.outcome = Outcome::Refused(what.clone());
+            }
+        }
+    }
+
     /// Waits until so many more turns were acknowledged.
     pub(crate) async fn more(&self, turns: u64) {
         let mut acknowledged = self.acknowledged.subscribe();
         let enough = *acknowledged.borrow() + turns;
         let reached = acknowledged.wait_for(|now| *now >= enough);
         let outcome = tokio::time::timeout(DEADLINE, reached).await;
-        assert!(outcome.is_ok(), "no {turns} more turns were acknowledged within {DEADLINE:?}");
+        assert!(
+            outcome.is_ok(),
+            "no {turns} more turns were acknowledged within {DEADLINE:?}"
+        );
     }
 
     pub(crate) fn writes(&self) -> MutexGuard<'_, Vec<Write>> {

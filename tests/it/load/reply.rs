@@ -6,13 +6,14 @@ use serde_json::Value;
 use super::ledger::Outcome;
 
 /// Problems after which nothing of the turn is kept, whatever else they say.
-const REFUSALS: [&str; 6] = [
+const REFUSALS: [&str; 7] = [
     "store_unavailable",
     "overloaded",
     "shutting_down",
     "session_busy",
     "session_erased",
     "not_fresh_enough",
+    "model_timeout",
 ];
 
 /// What the sender of a turn was told, and a chat's response where it was.

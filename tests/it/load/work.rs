@@ -1,9 +1,11 @@
 //! What the clients of a test do, by the dice.
 
 use fastrand::Rng;
-use serde_json::{Value, json};
+use reqwest::{Client, RequestBuilder};
+use serde_json::json;
 
 use super::ledger::Write;
+use crate::server::{DEADLINE, messages_path};
 
 /// Messages of an append beside the question, at most.
 const FURTHER_MESSAGES_MAX: usize = 5;
@@ -25,8 +27,7 @@ pub(crate) struct Work {
 
 /// What a client does next.
 pub(super) enum Step {
-    Chat(Write),
-    Append(Write),
+    Write(Write),
     Read { session: String },
 }
 
@@ -41,11 +42,13 @@ impl Work {
         let session = format!("session-{}", dice.usize(..self.sessions));
         // The word between bars is found in no other turn: `1` is not taken for the beginning of `12`.
         let marker = format!("|{} {client} {turn}|", self.name);
-        match dice.usize(..10) {
-            0..4 => Step::Chat(chat(session, marker)),
-            4..8 => Step::Append(append(session, marker, dice.usize(1..=FURTHER_MESSAGES_MAX))),
-            _ => Step::Read { session },
-        }
+        let mut write = match dice.usize(..10) {
+            0..4 => chat(session, marker),
+            4..8 => append(session, marker, dice.usize(1..=FURTHER_MESSAGES_MAX)),
+            _ => return Step::Read { session },
+        };
+        write.key = dice.bool().then(|| write.marker.replace(' ', "-"));
+        Step::Write(write)
     }
 }
 
@@ -64,17 +67,28 @@ fn append(session: String, marker: String, further: usize) -> Write {
 }
 
 impl Write {
-    /// The body of the chat request.
-    pub(crate) fn chat_body(&self) -> Value {
-        json!({"department": "d", "user": "u", "chatsession_id": self.session, "chatquery": self.marker})
-    }
-
-    /// The body of the append.
-    pub(crate) fn append_body(&self) -> Value {
-        let messages = self.messages.iter();
-        let messages: Vec<_> = messages
-            .map(|(role, content)| json!({"role": role, "content": content}))
-            .collect();
-        json!({ "messages": messages })
+    /// The request for this turn, to a server at `base`.
+    pub(super) fn request(&self, client: &Client, base: &str) -> RequestBuilder {
+        let is_chat = self.messages.iter().any(|(_, content)| content.is_none());
+        let request = if is_chat {
+            let body = json!({
+                "department": "d", "user": "u", "chatsession_id": self.session, "chatquery": self.marker,
+            });
+            client.post(format!("{base}/chatbot/v1/chat")).json(&body)
+        } else {
+            let messages = self.messages.iter();
+            let messages: Vec<_> = messages
+                .map(|(role, content)| json!({"role": role, "content": content}))
+                .collect();
+            let path = messages_path(&self.session);
+            client
+                .post(format!("{base}{path}"))
+                .json(&json!({ "messages": messages }))
+        };
+        match &self.key {
+            Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        }
+        .timeout(DEADLINE)
     }
 }

@@ -1,8 +1,15 @@
 //! Whether what clients were told can be true of what was committed.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use super::committed::{Committed, Event};
 use super::crew::BOUND;
 use super::journal::{Call, Told};
+
+/// Of one session, from when on which version was known to somebody, at least: both grow.
+#[derive(Default)]
+struct Known(Vec<(Duration, u64)>);
 
 /// Checks every call.
 pub(crate) fn check(calls: &[Call], committed: &Committed) {
@@ -10,23 +17,27 @@ pub(crate) fn check(calls: &[Call], committed: &Committed) {
     for (query, count) in &queries {
         assert_eq!(*count, 1, "{query} was committed more than once");
     }
+    let known = known(calls);
     for call in calls {
         match &call.told {
-            Told::History { .. } => check_history(call, calls, committed),
+            Told::History { .. } => check_history(call, &known[&call.session], committed),
             Told::Committed { version, query } => {
                 let event = committed.event(&call.session, *version);
                 let is_there = matches!(event, Some(Event::Turn(turn)) if turn[0].2 == *query);
                 assert!(is_there, "acknowledged, and not there: {call:?}, but {event:?}");
             }
             Told::NotCommitted { query } => {
-                assert!(!queries.contains_key(query.as_str()), "refused, and there: {call:?}");
+                assert!(
+                    !queries.contains_key(query.as_str()),
+                    "refused, and there: {call:?}"
+                );
             }
             Told::Unknown | Told::Erased | Told::Other => {}
         }
     }
 }
 
-fn check_history(call: &Call, calls: &[Call], committed: &Committed) {
+fn check_history(call: &Call, known: &Known, committed: &Committed) {
     let Told::History {
         version,
         messages,
@@ -46,31 +57,41 @@ fn check_history(call: &Call, calls: &[Call], committed: &Committed) {
     );
     assert!(version >= min_version, "not as new as was asked for: {call:?}");
     if !degraded {
-        let before = calls
-            .iter()
-            .filter(|other| other.session == call.session && other.ended + BOUND < call.began);
-        for other in before {
-            let known = known_version(other, calls);
-            assert!(*version >= known, "older than {other:?}, which was over long before: {call:?}");
-        }
+        let known = known.before(call.began.saturating_sub(BOUND));
+        assert!(
+            *version >= known,
+            "version {known} was known {BOUND:?} before it was asked: {call:?}"
+        );
     }
 }
 
-/// The version that a session had when this call was answered, at least, as far as its caller could know.
-fn known_version(call: &Call, calls: &[Call]) -> u64 {
-    match &call.told {
-        Told::Committed { version, .. } => *version,
-        // It raised whatever version there was when it began.
-        Told::Erased => {
-            let before = calls
-                .iter()
-                .filter(|other| other.session == call.session && other.ended < call.began);
-            let versions = before.filter_map(|other| match other.told {
-                Told::Committed { version, .. } => Some(version),
-                _ => None,
-            });
-            versions.max().unwrap_or(0) + 1
-        }
-        Told::History { .. } | Told::NotCommitted { .. } | Told::Unknown | Told::Other => 0,
+/// By session, what was known to those who were told.
+fn known(calls: &[Call]) -> HashMap<String, Known> {
+    let mut by_end: Vec<&Call> = calls.iter().collect();
+    by_end.sort_by_key(|call| call.ended);
+    let mut sessions: HashMap<String, Known> = HashMap::new();
+    for call in by_end {
+        let known = sessions.entry(call.session.clone()).or_default();
+        let version = match call.told {
+            Told::Committed { version, .. } => version,
+            // It raised whatever version there was when it began.
+            Told::Erased => known.before(call.began) + 1,
+            Told::History { .. } | Told::NotCommitted { .. } | Told::Unknown | Told::Other => 0,
+        };
+        known.add(call.ended, version);
+    }
+    sessions
+}
+
+impl Known {
+    /// The version that was known before a moment.
+    fn before(&self, moment: Duration) -> u64 {
+        let place = self.0.partition_point(|(since, _)| *since < moment);
+        place.checked_sub(1).map_or(0, |place| self.0[place].1)
+    }
+
+    fn add(&mut self, since: Duration, version: u64) {
+        let newest = self.0.last().map_or(0, |(_, version)| *version);
+        self.0.push((since, version.max(newest)));
     }
 }

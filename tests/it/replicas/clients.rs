@@ -15,8 +15,8 @@ use crate::server::{DEADLINE, messages_path};
 
 const CLIENTS: usize = 6;
 
-/// Few enough that clients meet in them.
-const SESSIONS: usize = 5;
+/// Few enough that clients meet in them; so many that a replica has no other cause than the change feed to look at most of them again.
+const SESSIONS: usize = 24;
 
 /// What a client waits before it goes on after a refusal, as a polite one does.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -74,14 +74,14 @@ impl Caller {
             let session = format!("s{}", self.dice.usize(..SESSIONS));
             let began = self.journal.now();
             let told = match self.dice.u8(..100) {
-                0..50 => self.read(replica, &session, 0).await,
-                50..65 => {
+                0..65 => self.read(replica, &session, 0).await,
+                65..70 => {
                     let newest = self.journal.newest(&session);
                     self.read(replica, &session, newest).await
                 }
-                65..85 => self.append(replica, &session).await,
-                85..93 => self.chat(replica, &session).await,
-                93..97 => self.end(replica, &session).await,
+                70..88 => self.append(replica, &session).await,
+                88..95 => self.chat(replica, &session).await,
+                95..98 => self.end(replica, &session).await,
                 _ => self.erase(replica, &session).await,
             };
             let was_refused = matches!(told, Told::NotCommitted { .. } | Told::Unknown | Told::Other);
@@ -99,7 +99,13 @@ impl Caller {
         }
     }
 
-    async fn send(&self, replica: usize, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+    async fn send(
+        &self,
+        replica: usize,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
         let url = format!("{}{path}", self.replicas[replica]);
         let request = self.client.request(method, url).timeout(DEADLINE);
         let request = match body {
@@ -139,7 +145,9 @@ impl Caller {
     async fn chat(&mut self, replica: usize, session: &str) -> Told {
         let query = self.query();
         let body = json!({"department": "d", "user": "u", "chatsession_id": session, "chatquery": query});
-        let answered = self.send(replica, Method::POST, "/chatbot/v1/chat", Some(&body)).await;
+        let answered = self
+            .send(replica, Method::POST, "/chatbot/v1/chat", Some(&body))
+            .await;
         written(answered, StatusCode::OK, query)
     }
 
@@ -174,7 +182,12 @@ fn written((status, body): (StatusCode, Value), right: StatusCode, query: String
         let version = body["version"].as_u64().unwrap();
         return Told::Committed { version, query };
     }
-    let refused = ["store_unavailable", "commit_failed", "overloaded", "session_erased"];
+    let refused = [
+        "store_unavailable",
+        "commit_failed",
+        "overloaded",
+        "session_erased",
+    ];
     refusal(status, &body, &refused);
     if body["outcome"] == "unknown" {
         Told::Unknown

@@ -56,7 +56,10 @@ impl Committed {
         for row in client.query(versions, &[]).await.unwrap() {
             let (session, tx): (String, i64) = (row.get("session_id"), row.get("tx"));
             let version = usize::try_from(row.get::<_, i64>("version")).unwrap();
-            let turns = of_transactions.remove(&(session.clone(), tx)).map(turns).unwrap_or_default();
+            let turns = of_transactions
+                .remove(&(session.clone(), tx))
+                .map(turns)
+                .unwrap_or_default();
             let events = sessions.entry(session).or_default();
             let raised = version - events.len();
             match (raised, turns.len()) {
@@ -64,12 +67,19 @@ impl Committed {
                 (0, 0) => {}
                 (1, 0) => events.push(Event::Erased),
                 _ => {
-                    assert_eq!(raised, turns.len(), "each turn has a version of its own: {turns:?}");
+                    assert_eq!(
+                        raised,
+                        turns.len(),
+                        "each turn has a version of its own: {turns:?}"
+                    );
                     events.extend(turns.into_iter().map(Event::Turn));
                 }
             }
         }
-        assert!(of_transactions.is_empty(), "messages without a version: {of_transactions:?}");
+        assert!(
+            of_transactions.is_empty(),
+            "messages without a version: {of_transactions:?}"
+        );
         Self(sessions)
     }
 
@@ -119,7 +129,11 @@ fn turns(messages: Vec<Message>) -> Vec<Vec<Message>> {
     let turns: Vec<Vec<Message>> = messages.chunks(2).map(<[Message]>::to_vec).collect();
     for turn in &turns {
         let roles: Vec<&str> = turn.iter().map(|(_, role, _)| role.as_str()).collect();
-        assert_eq!(roles, ["user", "assistant"], "half a turn was committed: {turn:?}");
+        assert_eq!(
+            roles,
+            ["user", "assistant"],
+            "half a turn was committed: {turn:?}"
+        );
     }
     turns
 }

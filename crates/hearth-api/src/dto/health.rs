@@ -140,7 +140,11 @@ impl CoherenceHealth {
             mode: if followed.is_some() { "notify" } else { "off" },
             connected: followed.is_some_and(|coherence| coherence.connected),
             staleness_ms: staleness.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            foreign_writers: if covers_foreign_writers { "trigger" } else { "not_covered" },
+            foreign_writers: if covers_foreign_writers {
+                "trigger"
+            } else {
+                "not_covered"
+            },
         }
     }
 }

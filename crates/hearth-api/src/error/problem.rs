@@ -20,7 +20,7 @@ pub struct Problem {
     allow: Option<HeaderValue>,
     retry_after_seconds: Option<u32>,
     /// What the log says and the caller does not see.
-    cause: Option<String>,
+    cause: Option<Box<str>>,
 }
 
 /// What is wrong with one field.
@@ -128,7 +128,7 @@ impl Problem {
     /// With what the log says.
     #[must_use]
     pub fn with_cause(mut self, cause: String) -> Self {
-        self.cause = Some(cause);
+        self.cause = Some(cause.into());
         self
     }
 

@@ -286,7 +286,7 @@ mod tests {
             let problem = Problem::from(ChatError::Model(error));
             let response = problem.error_response();
             assert_eq!(response.status(), 502);
-            assert_eq!(response.headers()["retry-after"], seconds);
+            assert_eq!(response.headers().get("retry-after").unwrap(), seconds);
         }
     }
 

@@ -60,16 +60,13 @@ mod tests {
         let long = "k".repeat(255);
         assert_eq!(read(&[long.as_bytes()]), Ok(Some(long.clone())));
         let longer = "k".repeat(256);
-        let refused: [&[&[u8]]; 5] = [
-            &[b""],
-            &[b"a b"],
-            &[longer.as_bytes()],
-            &[b"\xff"],
-            &[b"a", b"a"],
-        ];
+        let refused: [&[&[u8]]; 5] = [&[b""], &[b"a b"], &[longer.as_bytes()], &[b"\xff"], &[b"a", b"a"]];
         for values in refused {
             let problem = read(values).unwrap_err();
-            assert!(problem.starts_with("invalid_field: Idempotency-Key "), "{problem}");
+            assert!(
+                problem.starts_with("invalid_field: Idempotency-Key "),
+                "{problem}"
+            );
         }
     }
 

@@ -21,7 +21,10 @@ pub async fn chat(
     body: JsonObject,
 ) -> Result<HttpResponse, Problem> {
     let key = idempotency_key(request.headers())?;
-    let Asked { request: asked, stream } = chat_request(body)?;
+    let Asked {
+        request: asked,
+        stream,
+    } = chat_request(body)?;
     let idempotency = key.map(|key| Idempotency {
         key,
         body: chat_hash(&asked),

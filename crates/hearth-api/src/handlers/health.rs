@@ -46,7 +46,9 @@ pub async fn ready(state: web::Data<State>) -> Result<HttpResponse, Problem> {
 /// The whole picture; which sessions are loaded is for operators, and of the departments that their key opens.
 pub async fn detailed(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
     let latency = ping(&state).await;
-    let covered = state.coherence.covers_foreign_writers(state.store(), &*state.clock);
+    let covered = state
+        .coherence
+        .covers_foreign_writers(state.store(), &*state.clock);
     let covered = covered.await;
     let performance = state.cache.performance();
     let mut recently_used = state.cache.recently_used(SESSIONS_NAMED_MAX);

@@ -7,11 +7,8 @@ use hearth_postgres::feed::{FeedStatus, LAG_BOUNDS_US, LagCounts};
 use super::text::Text;
 
 pub(super) fn write(text: &mut Text, feed: &FeedStatus) {
-    text.counter(
-        "hearth_feed_connections_total",
-        "Times that it began to listen.",
-    )
-    .sample(&[], feed.connections);
+    text.counter("hearth_feed_connections_total", "Times that it began to listen.")
+        .sample(&[], feed.connections);
     text.counter(
         "hearth_feed_overflows_total",
         "Times that changes came faster than they were heeded, and were dropped for a gap.",

@@ -30,49 +30,39 @@ impl Opening {
     ///
     /// Why the turn failed, where that was before the model was asked, or before it said anything and at once.
     pub async fn of(mut events: TurnStream) -> Result<Self, Problem> {
-        let mut told = Vec::new();
-        let first = events.next().await;
-        told.push(unless_failed(first.as_ref())?);
-        if let Ok(second) = timeout(GRACE, events.next()).await {
-            let mut next = Some(second.as_ref().map_or_else(|| Err(cut_off()), |event| unless_failed(Some(event)))?);
-            let mut is_replayed = second.as_ref().is_some_and(is_replay);
-            while let Some(event) = next.take() {
-                told.push(event);
-                if let Some(Some(event)) = events.next().now_or_never() {
-                    is_replayed |= is_replay(&event);
-                    next = Some(Told::from(&event));
-                }
-            }
-            return Ok(Self {
-                told,
-                rest: events,
-                is_replayed,
-            });
-        }
-        Ok(Self {
-            told,
+        let first = unless_failed(events.next().await)?;
+        let mut opening = Self {
+            told: vec![Told::from(&first)],
             rest: events,
             is_replayed: false,
-        })
+        };
+        if let Ok(second) = timeout(GRACE, opening.rest.next()).await {
+            opening.take(&unless_failed(second)?);
+            // A replay is told all at once.
+            while let Some(Some(event)) = opening.rest.next().now_or_never() {
+                opening.take(&event);
+            }
+        }
+        Ok(opening)
+    }
+
+    fn take(&mut self, event: &TurnEvent) {
+        self.told.push(Told::from(event));
+        if let TurnEventKind::Done(answered) = &event.kind {
+            self.is_replayed = answered.replayed;
+        }
     }
 }
 
 /// The event; the problem where it is a failure, or there is none at all.
-fn unless_failed(event: Option<&TurnEvent>) -> Result<Told, Problem> {
-    match event.map(Told::from) {
-        Some(Told::Failed(problem)) => Err(*problem),
-        Some(told) => Ok(told),
-        None => Err(cut_off()),
-    }
-}
-
-fn cut_off() -> Problem {
-    Problem::new(Code::Internal, "the server failed").with_cause("a stream ended before its turn".to_owned())
-}
-
-fn is_replay(event: &TurnEvent) -> bool {
+fn unless_failed(event: Option<TurnEvent>) -> Result<TurnEvent, Problem> {
+    let cut_off = || {
+        Problem::new(Code::Internal, "the server failed")
+            .with_cause("a stream ended before its turn".to_owned())
+    };
+    let event = event.ok_or_else(cut_off)?;
     match &event.kind {
-        TurnEventKind::Done(answered) => answered.replayed,
-        TurnEventKind::Started { .. } | TurnEventKind::Delta(_) | TurnEventKind::Failed(_) => false,
+        TurnEventKind::Failed(error) => Err((&**error).into()),
+        TurnEventKind::Started { .. } | TurnEventKind::Delta(_) | TurnEventKind::Done(_) => Ok(event),
     }
 }

@@ -25,9 +25,7 @@ impl Scribe {
     /// The event's bytes; nothing where the caller has it.
     pub(super) fn write(&mut self, told: &Told, request_id: &str) -> Option<Bytes> {
         match told {
-            Told::Turn(json) if self.has == Position::Start => {
-                Some(event("turn", Position::Bytes(0), json))
-            }
+            Told::Turn(json) if self.has == Position::Start => Some(event("turn", Position::Bytes(0), json)),
             Told::Turn(_) => None,
             Told::Delta(text) => self.delta(text),
             Told::Done(json) => Some(event("done", Position::End, json)),
@@ -91,7 +89,11 @@ mod tests {
     #[test]
     fn a_stream_goes_on_at_any_byte_whatever_its_pieces() {
         let text = "one \u{1f525} two";
-        for pieces in [&["one ", "\u{1f525}", " two"][..], &[text], &["o", "ne \u{1f525} two"]] {
+        for pieces in [
+            &["one ", "\u{1f525}", " two"][..],
+            &[text],
+            &["o", "ne \u{1f525} two"],
+        ] {
             for has in 0..=text.len() {
                 let written = written(Position::Bytes(has), pieces);
                 let deltas = written.lines().filter_map(|line| {

@@ -37,7 +37,10 @@ fn is_valid(body: &Value) -> bool {
     };
     let version = &body["if_version"];
     has_only(body, &["messages", "if_version"])
-        && (version.is_null() || version.as_u64().is_some_and(|version| i64::try_from(version).is_ok()))
+        && (version.is_null()
+            || version
+                .as_u64()
+                .is_some_and(|version| i64::try_from(version).is_ok()))
         && body["messages"]
             .as_array()
             .is_some_and(|messages| (1..=16).contains(&messages.len()) && messages.iter().all(is_message))
@@ -47,7 +50,9 @@ fn reads_back(client: &Client, body: &Value, answer: &Answer) -> TestCaseResult 
     let said = answer.json()?;
     let ids = said["ids"].as_array().cloned().unwrap_or_default();
     let history = send(client, &Request::new("GET", MESSAGES))?.json()?;
-    let kept = messages(&history)?.iter().filter(|message| ids.contains(&message["id"]));
+    let kept = messages(&history)?
+        .iter()
+        .filter(|message| ids.contains(&message["id"]));
     let kept: Vec<Value> = kept
         .map(|message| json!({"role": message["role"], "content": message["content"]}))
         .collect();

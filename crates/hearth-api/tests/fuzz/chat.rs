@@ -44,7 +44,11 @@ fn is_valid(body: &Value) -> bool {
     };
     let text = |name: &str, rule: fn(&str) -> bool| body[name].as_str().is_some_and(rule);
     let absent_or = |name: &str, rule: &dyn Fn(&Value) -> bool| body[name].is_null() || rule(&body[name]);
-    let is_version = |value: &Value| value.as_u64().is_some_and(|version| i64::try_from(version).is_ok());
+    let is_version = |value: &Value| {
+        value
+            .as_u64()
+            .is_some_and(|version| i64::try_from(version).is_ok())
+    };
     let has_version = !body["min_version"].is_null() || !body["if_version"].is_null();
     members.keys().all(|name| FIELDS.contains(&name.as_str()))
         && text("department", is_id)
@@ -79,7 +83,10 @@ fn check(client: &Client, bytes: Vec<u8>, body: Option<&Value>) -> TestCaseResul
         (409, "version_conflict") => prop_assert!(body["if_version"].is_u64() && is_valid(body)),
         (status, code) => prop_assert!(!is_valid(body), "{} {} for {}", status, code, body),
     }
-    if let Some(query) = body["chatquery"].as_str().filter(|query| query.len() > 12 && answer.status >= 400) {
+    if let Some(query) = body["chatquery"]
+        .as_str()
+        .filter(|query| query.len() > 12 && answer.status >= 400)
+    {
         let text = String::from_utf8_lossy(&answer.body);
         prop_assert!(!text.contains(query), "the refusal quotes the query: {}", text);
     }
@@ -102,9 +109,9 @@ fn reads_back(client: &Client, body: &Value, answer: &Answer) -> TestCaseResult 
     );
     let history = send(client, &Request::new("GET", target))?.json()?;
     let messages = messages(&history)?;
-    let kept = messages.windows(2).any(|turn| {
-        turn[0]["content"] == body["chatquery"] && turn[1]["content"] == said["response"]
-    });
+    let kept = messages
+        .windows(2)
+        .any(|turn| turn[0]["content"] == body["chatquery"] && turn[1]["content"] == said["response"]);
     prop_assert_eq!(kept, body["historyenabled"] != false, "{} in {}", body, history);
     Ok(())
 }

@@ -212,7 +212,9 @@ fn body(connection: &mut BufReader<TcpStream>, answer: &Answer) -> io::Result<Ve
             }
         }
     }
-    let length = answer.header("content-length").and_then(|length| length.parse().ok());
+    let length = answer
+        .header("content-length")
+        .and_then(|length| length.parse().ok());
     body.resize(length.ok_or_else(|| invalid("length of a body"))?, 0);
     connection.read_exact(&mut body)?;
     Ok(body)
@@ -228,5 +230,8 @@ fn line(connection: &mut BufReader<TcpStream>) -> io::Result<String> {
 }
 
 fn invalid(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the answer's {what} is malformed"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("the answer's {what} is malformed"),
+    )
 }

@@ -42,13 +42,24 @@ fn the_list_of_sessions_is_walked_through_whatever_their_ids_are() {
         for session in &sessions {
             append(&client, &user, session, &["a".to_owned()])?;
         }
-        let base = format!("/chatbot/v1/sessions?department=d&user={}&limit={limit}", encoded(&user));
+        let base = format!(
+            "/chatbot/v1/sessions?department=d&user={}&limit={limit}",
+            encoded(&user)
+        );
         let (mut seen, mut after) = (Vec::new(), String::new());
         loop {
             let page = send(&client, &Request::new("GET", format!("{base}{after}")))?.json()?;
             let listed = page["sessions"].as_array().cloned().unwrap_or_default();
-            prop_assert!(listed.len() <= usize::from(limit) && seen.len() <= sessions.len(), "{}", page);
-            seen.extend(listed.iter().filter_map(|session| session["chatsession_id"].as_str().map(str::to_owned)));
+            prop_assert!(
+                listed.len() <= usize::from(limit) && seen.len() <= sessions.len(),
+                "{}",
+                page
+            );
+            seen.extend(
+                listed
+                    .iter()
+                    .filter_map(|session| session["chatsession_id"].as_str().map(str::to_owned)),
+            );
             match page["after"].as_str() {
                 Some(cursor) => after = format!("&after={}", encoded(cursor)),
                 None => break,
@@ -69,13 +80,25 @@ fn a_session_is_paged_through_whatever_its_messages_are() {
         users.set(users.get() + 1);
         let user = format!("user {}", users.get());
         append(&client, &user, "s", &contents)?;
-        let base = format!("/chatbot/v1/sessions/s/messages?department=d&user={}&limit={limit}", encoded(&user));
+        let base = format!(
+            "/chatbot/v1/sessions/s/messages?department=d&user={}&limit={limit}",
+            encoded(&user)
+        );
         let (mut seen, mut before) = (Vec::new(), String::new());
         loop {
             let page = send(&client, &Request::new("GET", format!("{base}{before}")))?.json()?;
             let listed = messages(&page)?;
-            prop_assert!(listed.len() <= usize::from(limit) && seen.len() <= contents.len(), "{}", page);
-            seen.extend(listed.iter().rev().map(|message| message["content"].as_str().unwrap_or_default().to_owned()));
+            prop_assert!(
+                listed.len() <= usize::from(limit) && seen.len() <= contents.len(),
+                "{}",
+                page
+            );
+            seen.extend(
+                listed
+                    .iter()
+                    .rev()
+                    .map(|message| message["content"].as_str().unwrap_or_default().to_owned()),
+            );
             match page["before"].as_i64() {
                 Some(id) => before = format!("&before={id}"),
                 None => break,

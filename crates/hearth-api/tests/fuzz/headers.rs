@@ -29,10 +29,33 @@ pub(crate) fn value() -> impl Strategy<Value = Vec<u8>> {
 
 fn header() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
     let name = prop::sample::select(vec![
-        "Idempotency-Key", "X-Request-Id", "If-None-Match", "If-Match", "If-Modified-Since", "Authorization", "traceparent",
-        "tracestate", "Accept", "Accept-Encoding", "Accept-Language", "Last-Event-ID", "Content-Type", "Content-Encoding",
-        "Range", "Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers", "Cookie", "Forwarded",
-        "X-Forwarded-For", "X-HTTP-Method-Override", "User-Agent", "Referer", "TE", "Trailer", "Via",
+        "Idempotency-Key",
+        "X-Request-Id",
+        "If-None-Match",
+        "If-Match",
+        "If-Modified-Since",
+        "Authorization",
+        "traceparent",
+        "tracestate",
+        "Accept",
+        "Accept-Encoding",
+        "Accept-Language",
+        "Last-Event-ID",
+        "Content-Type",
+        "Content-Encoding",
+        "Range",
+        "Origin",
+        "Access-Control-Request-Method",
+        "Access-Control-Request-Headers",
+        "Cookie",
+        "Forwarded",
+        "X-Forwarded-For",
+        "X-HTTP-Method-Override",
+        "User-Agent",
+        "Referer",
+        "TE",
+        "Trailer",
+        "Via",
     ]);
     (name, value())
 }
@@ -52,16 +75,19 @@ fn any_header_is_taken_or_refused() {
         ("POST", MESSAGES, Some(turn)),
         ("POST", "/chatbot/v1/chat", Some(chat)),
     ]);
-    fuzz(&(call, vec(header(), 0..6)), |((method, target, body), headers)| {
-        let mut request = Request::new(method, target);
-        request.body = body.map(String::into_bytes);
-        request.headers = headers;
-        if request.body.is_some() && !request.headers.iter().any(|(name, _)| *name == "Content-Type") {
-            request = request.header("Content-Type", "application/json");
-        }
-        send(&client, &request)?;
-        Ok(())
-    });
+    fuzz(
+        &(call, vec(header(), 0..6)),
+        |((method, target, body), headers)| {
+            let mut request = Request::new(method, target);
+            request.body = body.map(String::into_bytes);
+            request.headers = headers;
+            if request.body.is_some() && !request.headers.iter().any(|(name, _)| *name == "Content-Type") {
+                request = request.header("Content-Type", "application/json");
+            }
+            send(&client, &request)?;
+            Ok(())
+        },
+    );
 }
 
 #[test]

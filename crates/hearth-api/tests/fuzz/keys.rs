@@ -27,12 +27,12 @@ enum Shown {
 fn shown() -> impl Strategy<Value = Shown> {
     let visible = 0x21_u8..=0x7e;
     prop_oneof![
-        vec(prop_oneof![6 => visible.clone(), 1 => 0x80_u8..=0xff, 1 => Just(b' ')], 0..80).prop_map(Shown::Anything),
-        "hearth_[0-9a-zA-Z]{0,20}_[0-9a-zA-Z_-]{0,70}".prop_map(|text| Shown::Anything(text.into_bytes())),
-        (any::<Index>(), visible.clone()).prop_map(|(at, byte)| Shown::WithAnotherByte(at, byte)),
-        any::<Index>().prop_map(Shown::Cut),
-        vec(visible, 1..4).prop_map(Shown::Longer),
-        Just(Shown::Right),
+        1 => vec(prop_oneof![6 => visible.clone(), 1 => 0x80_u8..=0xff, 1 => Just(b' ')], 0..80).prop_map(Shown::Anything),
+        1 => "hearth_[0-9a-zA-Z]{0,20}_[0-9a-zA-Z_-]{0,70}".prop_map(|text| Shown::Anything(text.into_bytes())),
+        1 => (any::<Index>(), visible.clone()).prop_map(|(at, byte)| Shown::WithAnotherByte(at, byte)),
+        1 => any::<Index>().prop_map(Shown::Cut),
+        1 => vec(visible, 1..4).prop_map(Shown::Longer),
+        3 => Just(Shown::Right),
     ]
 }
 
@@ -57,7 +57,8 @@ fn none_but_the_right_key_opens_its_department_alone() {
     });
     let client = server.client();
     let department = prop_oneof![Just("d".to_owned()), id()];
-    let scheme = prop::sample::select(vec!["Bearer ", "bearer ", "Basic ", "Bearer", ""]);
+    let scheme =
+        prop_oneof![4 => Just("Bearer "), 1 => prop::sample::select(vec!["bearer ", "Basic ", "Bearer", ""])];
     fuzz(&(department, scheme, shown()), |(department, scheme, shown)| {
         let text = text_of(shown, key.as_bytes());
         let is_right = text == key.as_bytes() && scheme.eq_ignore_ascii_case("Bearer ");

@@ -1,7 +1,9 @@
 //! Paths: the ids in them, and whatever else may stand there.
 
+use hearth_api::routes::ROUTES;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use serde_json::json;
 
 use crate::chat::messages;
@@ -28,10 +30,17 @@ fn an_id_in_a_path_is_the_one_that_was_encoded() {
             prop_assert_eq!(answer.status, 201, "{}", session);
             let said = answer.json()?;
             prop_assert_eq!(said["chatsession_id"].as_str(), Some(id.as_str()));
-            let target = format!("/chatbot/v1/sessions/{}/messages?department=d&user=u", encoded(id));
+            let target = format!(
+                "/chatbot/v1/sessions/{}/messages?department=d&user=u",
+                encoded(id)
+            );
             let history = send(&client, &Request::new("GET", target))?.json()?;
             prop_assert_eq!(history["chatsession_id"].as_str(), Some(id.as_str()));
-            prop_assert!(messages(&history)?.iter().any(|message| message["id"] == said["ids"][0]));
+            prop_assert!(
+                messages(&history)?
+                    .iter()
+                    .any(|message| message["id"] == said["ids"][0])
+            );
         } else {
             prop_assert_eq!(answer.status, 422, "{}", session);
         }
@@ -49,30 +58,63 @@ fn an_id_in_a_path_is_the_one_that_was_encoded() {
     });
 }
 
+/// The path of a route with anything in its places.
+fn routed() -> impl Strategy<Value = String> {
+    let pattern = prop::sample::select(ROUTES.iter().map(|entry| entry.path).collect::<Vec<_>>());
+    (pattern, vec(segment(), 2)).prop_map(|(pattern, segments)| {
+        let mut segments = segments.into_iter();
+        let parts = pattern.split('/').map(|part| {
+            let place = part.starts_with('{').then(|| segments.next());
+            place.flatten().unwrap_or_else(|| part.to_owned())
+        });
+        parts.collect::<Vec<_>>().join("/")
+    })
+}
+
+/// A path with a part more somewhere.
+fn longer() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "", ".", "..", "messages", "warm-up", "end", "events", "chatbot",
+    ]);
+    let part = prop_oneof![2 => known.prop_map(str::to_owned), 1 => segment()];
+    (routed(), part, any::<Index>()).prop_map(|(path, part, at)| {
+        let mut parts: Vec<&str> = path.split('/').collect();
+        parts.insert(1 + at.index(parts.len()), &part);
+        parts.join("/")
+    })
+}
+
 #[test]
 fn any_path_is_answered() {
     let server = Server::open();
     let client = server.client();
-    let known = vec![
-        "chatbot", "v1", "sessions", "users", "messages", "warm-up", "end", "chat", "turns", "events", "health", "ready",
-        "detailed", "performance", "docs", "openapi.json", "..", ".", "", "metrics",
-    ];
-    let part = prop_oneof![3 => prop::sample::select(known).prop_map(str::to_owned), 1 => segment()];
-    let prefix = prop::sample::select(vec!["", "/chatbot", "/chatbot/v1", "/chatbot/v1/sessions", "/chatbot/docs"]);
-    let path = (prefix, vec(part, 0..5)).prop_map(|(prefix, parts)| format!("{prefix}/{}", parts.join("/")));
-    let query = prop::sample::select(vec!["", "?", "?department=d&user=u", "?department=d"]);
+    let path = prop_oneof![4 => routed(), 1 => longer(), 1 => segment().prop_map(|part| format!("/{part}"))];
+    let query = prop::sample::select(vec![
+        "",
+        "?",
+        "?department=d&user=u",
+        "?department=d&user=u",
+        "?department=d",
+    ]);
     let body = prop::option::of(prop::sample::select(vec!["", "{}", "{\"recent\":1}"]));
-    fuzz(&(prop::sample::select(METHODS.to_vec()), path, query, body), |(method, path, query, body)| {
-        let mut request = Request::new(method, format!("{path}{query}"));
-        if let Some(body) = body {
-            request = request.header("Content-Type", "application/json");
-            request.body = Some(body.as_bytes().to_vec());
-        }
-        let answer = send(&client, &request)?;
-        if method == "PUT" || method == "PATCH" {
-            let refused = if answer.status == 404 { "not_found" } else { "method_not_allowed" };
-            prop_assert_eq!(code(&answer)?, refused, "{:?}", request);
-        }
-        Ok(())
-    });
+    fuzz(
+        &(prop::sample::select(METHODS.to_vec()), path, query, body),
+        |(method, path, query, body)| {
+            let mut request = Request::new(method, format!("{path}{query}"));
+            if let Some(body) = body {
+                request = request.header("Content-Type", "application/json");
+                request.body = Some(body.as_bytes().to_vec());
+            }
+            let answer = send(&client, &request)?;
+            if method == "PUT" || method == "PATCH" {
+                let refused = if answer.status == 404 {
+                    "not_found"
+                } else {
+                    "method_not_allowed"
+                };
+                prop_assert_eq!(code(&answer)?, refused, "{:?}", request);
+            }
+            Ok(())
+        },
+    );
 }

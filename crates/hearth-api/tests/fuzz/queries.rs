@@ -29,7 +29,10 @@ fn parameter() -> impl Strategy<Value = (String, String)> {
 }
 
 fn rest() -> impl Strategy<Value = String> {
-    let pairs = vec(parameter().prop_map(|(name, value)| format!("{name}={value}")), 0..3);
+    let pairs = vec(
+        parameter().prop_map(|(name, value)| format!("{name}={value}")),
+        0..3,
+    );
     prop_oneof![6 => pairs.prop_map(|pairs| pairs.join("&")), 1 => segment(), 1 => "[&=]{0,5}"]
 }
 
@@ -46,10 +49,15 @@ fn any_query_is_answered_with_its_bounds_kept() {
         ("DELETE", "/chatbot/v1/sessions/s"),
     ]);
     fuzz(&(path, rest()), |((method, path), rest)| {
-        let answer = send(&client, &Request::new(method, format!("{path}?department=d&user=u&{rest}")))?;
+        let answer = send(
+            &client,
+            &Request::new(method, format!("{path}?department=d&user=u&{rest}")),
+        )?;
         if answer.status == 200 && method == "GET" {
             let said: Value = answer.json()?;
-            let listed = said["sessions"].as_array().or_else(|| said["messages"].as_array());
+            let listed = said["sessions"]
+                .as_array()
+                .or_else(|| said["messages"].as_array());
             prop_assert!(listed.is_some_and(Vec::is_empty), "{}", said);
         }
         Ok(())

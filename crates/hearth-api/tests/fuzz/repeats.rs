@@ -24,9 +24,15 @@ fn repeat(client: &Client, first: &Request, other: &Request, status: u16) -> Res
         prop_assert_eq!(code(&answer)?, "invalid_field", "{:?}", first);
         return Ok(false);
     }
-    prop_assert_eq!((answer.status, answer.header("idempotent-replayed")), (status, None));
+    prop_assert_eq!(
+        (answer.status, answer.header("idempotent-replayed")),
+        (status, None)
+    );
     let again = send(client, first)?;
-    prop_assert_eq!((again.status, again.header("idempotent-replayed")), (status, Some("true")));
+    prop_assert_eq!(
+        (again.status, again.header("idempotent-replayed")),
+        (status, Some("true"))
+    );
     prop_assert_eq!(again.json()?, answer.json()?);
     prop_assert_eq!(code(&send(client, other)?)?, "idempotency_key_reused");
     Ok(true)
@@ -34,7 +40,10 @@ fn repeat(client: &Client, first: &Request, other: &Request, status: u16) -> Res
 
 fn check_kept(client: &Client, path: &str, contents: &[&Value]) -> TestCaseResult {
     let history = send(client, &Request::new("GET", path))?.json()?;
-    let kept: Vec<&Value> = messages(&history)?.iter().map(|message| &message["content"]).collect();
+    let kept: Vec<&Value> = messages(&history)?
+        .iter()
+        .map(|message| &message["content"])
+        .collect();
     prop_assert_eq!(kept, contents);
     Ok(())
 }
@@ -49,7 +58,10 @@ fn a_repeat_is_told_what_the_first_was_and_keeps_nothing() {
         users.set(users.get() + 1);
         let user = format!("user {}", users.get());
 
-        let session = format!("/chatbot/v1/sessions/s/messages?department=d&user={}", encoded(&user));
+        let session = format!(
+            "/chatbot/v1/sessions/s/messages?department=d&user={}",
+            encoded(&user)
+        );
         let append = |content: &str| {
             let body = json!({"messages": [{"role": "user", "content": content}]});
             Request::post(&*session, body.to_string().into_bytes()).header("Idempotency-Key", key.clone())

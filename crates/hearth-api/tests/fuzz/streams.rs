@@ -53,11 +53,22 @@ fn a_stream_is_whole_and_is_taken_up_again_from_anywhere() {
     ];
     fuzz(&(content(), last), |(query, last)| {
         let body = json!({"department": "d", "user": "u", "chatquery": query, "stream": true});
-        let answer = send(&client, &Request::post("/chatbot/v1/chat", body.to_string().into_bytes()))?;
+        let answer = send(
+            &client,
+            &Request::post("/chatbot/v1/chat", body.to_string().into_bytes()),
+        )?;
         let events_of_all = events(&answer)?;
         let names: Vec<&str> = events_of_all.iter().map(|(name, ..)| name.as_str()).collect();
-        prop_assert!(names.starts_with(&["turn"]) && names.ends_with(&["done"]), "{:?}", names);
-        prop_assert!(names[1..names.len() - 1].iter().all(|name| *name == "delta"), "{:?}", names);
+        prop_assert!(
+            names.starts_with(&["turn"]) && names.ends_with(&["done"]),
+            "{:?}",
+            names
+        );
+        prop_assert!(
+            names[1..names.len() - 1].iter().all(|name| *name == "delta"),
+            "{:?}",
+            names
+        );
         let done = &events_of_all[names.len() - 1].2;
         let response = text(&events_of_all);
         prop_assert_eq!(done["response"].as_str(), Some(response.as_str()));

@@ -23,14 +23,19 @@ pub(crate) fn json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Value::from),
-            btree_map(any::<String>(), inner, 0..4).prop_map(|members| Value::Object(Map::from_iter(members))),
+            btree_map(any::<String>(), inner, 0..4)
+                .prop_map(|members| Value::Object(Map::from_iter(members))),
         ]
     })
 }
 
 /// A version, as a request names it: mostly a small one.
 pub(crate) fn version() -> impl Strategy<Value = Value> {
-    prop_oneof![Just(Value::Null), (0_u64..4).prop_map(Value::from), any::<u64>().prop_map(Value::from)]
+    prop_oneof![
+        Just(Value::Null),
+        (0_u64..4).prop_map(Value::from),
+        any::<u64>().prop_map(Value::from)
+    ]
 }
 
 /// One change of an object that makes it wrong, or not.
@@ -72,7 +77,9 @@ fn apply(value: &mut Value, change: Change) {
                 Change::Replace(at, new) if !names.is_empty() => {
                     members.insert(at.get(&names).clone(), new);
                 }
-                Change::Within(at, change) if !names.is_empty() => apply(&mut members[at.get(&names)], *change),
+                Change::Within(at, change) if !names.is_empty() => {
+                    apply(&mut members[at.get(&names)], *change)
+                }
                 Change::Add(name, new) => {
                     members.insert(name, new);
                 }
@@ -110,7 +117,10 @@ pub(crate) fn broken(valid: impl Strategy<Value = Value>) -> impl Strategy<Value
         },
     );
     let twice = content().prop_map(|text| format!("{text}{text}").into_bytes());
-    let deep = (prop::sample::select(vec!["[", "{\"a\":", "[{\"a\":"]), 1_usize..300)
+    let deep = (
+        prop::sample::select(vec!["[", "{\"a\":", "[{\"a\":"]),
+        1_usize..300,
+    )
         .prop_map(|(open, times)| open.repeat(times).into_bytes());
     prop_oneof![8 => near, 2 => vec(any::<u8>(), 0..200), 1 => twice, 1 => deep]
 }

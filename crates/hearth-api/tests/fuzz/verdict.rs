@@ -1,7 +1,7 @@
 //! What holds of every answer.
 
-use proptest::{prop_assert, prop_assert_eq};
 use proptest::test_runner::{TestCaseError, TestCaseResult};
+use proptest::{prop_assert, prop_assert_eq};
 
 use crate::client::{Answer, Client, Request};
 use crate::server::panics;
@@ -30,13 +30,16 @@ pub(crate) fn send(client: &Client, request: &Request) -> Result<Answer, TestCas
     let answer = client.send(request);
     nothing_panicked()?;
     let answer = answer?;
-    {use std::io::Write; let mut f=std::fs::OpenOptions::new().create(true).append(true).open("/tmp/f1/stats").unwrap(); let c=String::from_utf8_lossy(&answer.body).split("\"code\":\"").nth(1).unwrap_or("").split("\"").next().unwrap_or("").to_owned(); writeln!(f,"{} {} {} {}",std::thread::current().name().unwrap_or(""),request.method,answer.status,c).unwrap();}
     let id = answer.header("x-request-id");
     prop_assert!(id.is_some_and(is_sane), "{:?} for {:?}", id, request);
     if answer.status >= 400 {
         check_problem(request, &answer)?;
     } else {
-        prop_assert!([200, 201, 204, 304, 308].contains(&answer.status), "{}", answer.status);
+        prop_assert!(
+            [200, 201, 204, 304, 308].contains(&answer.status),
+            "{}",
+            answer.status
+        );
     }
     Ok(answer)
 }
@@ -63,31 +66,77 @@ pub(crate) fn is_sane(id: &str) -> bool {
 }
 
 fn check_problem(request: &Request, answer: &Answer) -> TestCaseResult {
-    prop_assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{:?}", request);
+    prop_assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json"),
+        "{:?}",
+        request
+    );
     if request.method == "HEAD" {
-        prop_assert!(REFUSALS.iter().any(|(status, _)| *status == answer.status), "{}", answer.status);
+        prop_assert!(
+            REFUSALS.iter().any(|(status, _)| *status == answer.status),
+            "{}",
+            answer.status
+        );
         return Ok(());
     }
     let problem = answer.json()?;
     let members = problem.as_object();
     prop_assert!(members.is_some(), "{}", problem);
-    let known = ["type", "title", "status", "code", "detail", "errors", "request_id"];
+    let known = [
+        "type",
+        "title",
+        "status",
+        "code",
+        "detail",
+        "errors",
+        "request_id",
+    ];
     for name in members.into_iter().flat_map(|members| members.keys()) {
         prop_assert!(known.contains(&name.as_str()), "{} in {}", name, problem);
     }
     let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
     let refusal = (answer.status, text("code"));
-    let documented = REFUSALS.iter().any(|(status, code)| (*status, *code) == (refusal.0, refusal.1.as_str()));
+    let documented = REFUSALS
+        .iter()
+        .any(|(status, code)| (*status, *code) == (refusal.0, refusal.1.as_str()));
     prop_assert!(documented, "{} for {:?}", problem, request);
     prop_assert_eq!(problem["status"].as_u64(), Some(u64::from(answer.status)));
     prop_assert_eq!(text("type"), "about:blank");
-    prop_assert!(!text("title").is_empty() && !text("detail").is_empty(), "{} for {:?}", problem, request);
-    prop_assert_eq!(Some(text("request_id")), answer.header("x-request-id").map(str::to_owned));
+    prop_assert!(
+        !text("title").is_empty() && !text("detail").is_empty(),
+        "{} for {:?}",
+        problem,
+        request
+    );
+    prop_assert_eq!(
+        Some(text("request_id")),
+        answer.header("x-request-id").map(str::to_owned)
+    );
     for error in problem["errors"].as_array().into_iter().flatten() {
-        prop_assert!(error["field"].is_string() && error["message"].is_string(), "{}", problem);
+        prop_assert!(
+            error["field"].is_string() && error["message"].is_string(),
+            "{}",
+            problem
+        );
     }
-    prop_assert_eq!(answer.header("allow").is_some(), answer.status == 405, "{}", problem);
-    prop_assert_eq!(answer.header("www-authenticate").is_some(), answer.status == 401, "{}", problem);
-    prop_assert_eq!(answer.header("retry-after").is_some(), answer.status == 503, "{}", problem);
+    prop_assert_eq!(
+        answer.header("allow").is_some(),
+        answer.status == 405,
+        "{}",
+        problem
+    );
+    prop_assert_eq!(
+        answer.header("www-authenticate").is_some(),
+        answer.status == 401,
+        "{}",
+        problem
+    );
+    prop_assert_eq!(
+        answer.header("retry-after").is_some(),
+        answer.status == 503,
+        "{}",
+        problem
+    );
     Ok(())
 }

@@ -35,9 +35,14 @@ fn is_valid(body: &Value) -> bool {
             && KEY.iter().all(|name| value[name].as_str().is_some_and(is_id))
     };
     let (sessions, recent) = (&body["sessions"], &body["recent"]);
-    members.keys().all(|name| ["sessions", "recent"].contains(&name.as_str()))
+    members
+        .keys()
+        .all(|name| ["sessions", "recent"].contains(&name.as_str()))
         && sessions.is_null() != recent.is_null()
-        && (recent.is_null() || recent.as_u64().is_some_and(|recent| (1..=1_000).contains(&recent)))
+        && (recent.is_null()
+            || recent
+                .as_u64()
+                .is_some_and(|recent| (1..=1_000).contains(&recent)))
         && (sessions.is_null() || sessions.as_array().is_some_and(|keys| keys.iter().all(is_key)))
 }
 
@@ -47,15 +52,27 @@ fn sessions_are_loaded_where_the_contract_takes_it_and_refused_elsewhere() {
     let client = server.client();
     fuzz(&prop_oneof![3 => changed(valid()), 1 => values::json()], |body| {
         let answer = send(&client, &Request::post(WARM_UP, body.to_string().into_bytes()))?;
-        prop_assert_eq!(answer.status == 200, is_valid(&body), "{} for {}", answer.status, body);
+        prop_assert_eq!(
+            answer.status == 200,
+            is_valid(&body),
+            "{} for {}",
+            answer.status,
+            body
+        );
         if let Some(sessions) = body["sessions"].as_array().filter(|_| answer.status == 200) {
             let said = answer.json()?;
-            let distinct: std::collections::BTreeSet<String> = sessions.iter().map(Value::to_string).collect();
+            let distinct: std::collections::BTreeSet<String> =
+                sessions.iter().map(Value::to_string).collect();
             let counted = ["found", "new", "failed"].map(|name| said[name].as_u64().unwrap_or(u64::MAX));
             prop_assert_eq!(counted[2], 0);
             let counted: u64 = counted.iter().sum();
             let (least, most) = (u64::try_from(distinct.len()), u64::try_from(sessions.len()));
-            prop_assert!(least.unwrap() <= counted && counted <= most.unwrap(), "{} for {}", said, body);
+            prop_assert!(
+                least.unwrap() <= counted && counted <= most.unwrap(),
+                "{} for {}",
+                said,
+                body
+            );
         }
         Ok(())
     });
@@ -68,7 +85,11 @@ fn a_warm_up_of_any_bytes_is_answered() {
     fuzz(&broken(valid()), |bytes| {
         let read: Option<Value> = serde_json::from_slice(&bytes).ok();
         let answer = send(&client, &Request::post(WARM_UP, bytes))?;
-        prop_assert!(answer.status != 200 || read.as_ref().is_some_and(is_valid), "{:?}", read);
+        prop_assert!(
+            answer.status != 200 || read.as_ref().is_some_and(is_valid),
+            "{:?}",
+            read
+        );
         Ok(())
     });
 }

@@ -52,7 +52,11 @@ fn any_bytes_leave_the_server_as_it_was() {
         let answers = answers.map_err(|error| TestCaseError::fail(error.to_string()))?;
         let text = String::from_utf8_lossy(&answers);
         prop_assert!(text.is_empty() || text.starts_with("HTTP/1."), "{}", text);
-        prop_assert!(!text.contains("HTTP/1.1 5") && !text.contains("HTTP/1.0 5"), "{}", text);
+        prop_assert!(
+            !text.contains("HTTP/1.1 5") && !text.contains("HTTP/1.0 5"),
+            "{}",
+            text
+        );
         let alive = send(&client, &Request::new("GET", "/chatbot/health"))?;
         prop_assert_eq!(alive.status, 200);
         Ok(())

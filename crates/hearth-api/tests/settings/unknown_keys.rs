@@ -2,7 +2,8 @@
 
 use crate::setup::Setup;
 
-const SECTIONS: &str = "the sections are auth, cache, chat, coherence, limits, log, model, prompt, server, store";
+const SECTIONS: &str =
+    "the sections are auth, cache, chat, coherence, limits, log, model, prompt, server, store";
 const LOG: &str = "is no setting; [log] has access, format, level";
 
 fn check(setup: &Setup, subject: &str, message: &str) {

@@ -153,16 +153,17 @@ impl Slots {
         let held = self.memory.peek(key);
         let state = held.as_deref().map(LoadedSession::held);
         after.left.extend(held);
-        on_commit(state, version) == OnCommit::MakeStale
+        on_commit(state, version) == OnCommit::LeavesGap
     }
 
-    /// A loaded session gets a committed turn at its end, or is stale.
+    /// A loaded session gets a committed turn at its end, or leaves memory: whoever is told of the turn is not shown less afterwards, not even
+    /// while the store is away.
     fn apply(&self, append: &Append, committed: &Committed, now: Duration, after: &mut AfterUnlock) {
         let key = &append.key;
         let Some(held) = self.memory.peek(key) else { return };
         match on_commit(Some(held.held()), committed.version) {
             OnCommit::Nothing => {}
-            OnCommit::MakeStale => self.mark_stale(&held),
+            OnCommit::LeavesGap | OnCommit::Unload => self.unload(key, &held, after),
             OnCommit::Extend => {
                 let turn = committed.views(&append.turn);
                 match held.history().extended(turn, committed.version, self.window) {
@@ -171,11 +172,17 @@ impl Slots {
                         after.puts.push(self.memory.put(key, &session));
                     }
                     // The ids do not follow what is held: another program wrote in between.
-                    Err(_) => self.mark_stale(&held),
+                    Err(_) => self.unload(key, &held, after),
                 }
             }
         }
         after.left.push(held);
+    }
+
+    /// A session that lacks a turn that was committed here leaves memory. Who reads what it was before keeps it.
+    fn unload(&self, key: &ConversationKey, held: &LoadedSession, after: &mut AfterUnlock) {
+        self.mark_stale(held);
+        after.left.extend(self.memory.remove(key));
     }
 
     /// No lock is held here.

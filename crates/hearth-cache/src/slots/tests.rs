@@ -157,7 +157,7 @@ fn a_load_that_is_always_overtaken_gives_up_and_keeps_nothing() {
 }
 
 #[test]
-fn a_row_of_another_program_in_between_makes_stale() {
+fn a_session_with_a_row_of_another_program_in_between_leaves_memory() {
     let (slots, key) = (slots(), key("d", "u", "s"));
     load(&slots, &key, 4);
     let (append, mut committed) = turn(&key, 5);
@@ -169,6 +169,21 @@ fn a_row_of_another_program_in_between_makes_stale() {
         served(&slots, &key),
         None,
         "ids that do not follow are not put at the end"
+    );
+    assert_eq!(slots.memory.len(), 0);
+}
+
+#[test]
+fn a_stale_session_leaves_memory_with_a_turn_that_it_does_not_get() {
+    let (slots, key) = (slots(), key("d", "u", "s"));
+    load(&slots, &key, 4);
+    slots.invalidate(&key);
+    commit(&slots, &key, 4);
+    assert_eq!(slots.memory.len(), 1, "it has this turn");
+    commit(&slots, &key, 5);
+    assert!(
+        slots.degraded(&key, NOW).is_none(),
+        "whoever was told 5 is not shown 4"
     );
 }
 

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use hearth_domain::ports::{Answer, ChatModel, Deltas, ModelError, Prompt};
 use hearth_domain::{Department, Status};
 
+use crate::prompt::responses;
+
 /// Characters of a query that the answer quotes.
 const QUOTED_CHARS_MAX: usize = 200;
 
@@ -23,7 +25,7 @@ impl ChatModel for BuiltinModel {
         prompt: Prompt,
         deltas: &'a mut dyn Deltas,
     ) -> Pin<Box<dyn Future<Output = Result<Answer, ModelError>> + Send + 'a>> {
-        let given = match prompt.history.responses() {
+        let given = match responses(&prompt) {
             0 => "no earlier response".to_owned(),
             1 => "1 earlier response".to_owned(),
             responses => format!("{responses} earlier responses"),
@@ -53,7 +55,10 @@ fn quoted(query: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hearth_domain::{History, Version};
+    use std::borrow::Cow;
+
+    use chrono::DateTime;
+    use hearth_domain::{History, MessageId, MessageView, Role, Version, WindowLimits};
 
     use super::*;
 
@@ -67,11 +72,15 @@ mod tests {
     }
 
     async fn answer(query: &str) -> String {
+        answer_given(History::empty(Version::ZERO), 0, query).await
+    }
+
+    async fn answer_given(history: History, skipped: usize, query: &str) -> String {
         let prompt = Prompt {
             department: Department::new("sales").unwrap(),
             system: None,
-            history: History::empty(Version::ZERO),
-            skipped: 0,
+            history,
+            skipped,
             query: query.into(),
             stream: true,
         };
@@ -86,6 +95,24 @@ mod tests {
         let text = answer("Hello").await;
         assert!(text.contains("\"Hello\""), "{text}");
         assert!(text.contains("no earlier response"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_the_prompt_leaves_out_was_not_given() {
+        let roles = [Role::User, Role::Assistant, Role::User, Role::Assistant];
+        let rows: Vec<MessageView<'_>> = (1..)
+            .zip(roles)
+            .map(|(id, role)| MessageView {
+                id: MessageId(id),
+                role,
+                content: Cow::Borrowed("text"),
+                created_at: DateTime::UNIX_EPOCH,
+                status: Status::Complete,
+            })
+            .collect();
+        let history = History::from_rows(&rows, Version::ZERO, WindowLimits::default()).unwrap();
+        let text = answer_given(history, 2, "Hello").await;
+        assert!(text.contains("given 1 earlier response "), "{text}");
     }
 
     #[tokio::test]

@@ -91,9 +91,18 @@ impl<C: Clock> TurnIndex for MemoryStore<C> {
         sessions.sort_by_key(|(_, session)| std::cmp::Reverse(session.messages.last().map(|last| last.id)));
         sessions.truncate(TURN_SEARCH_SESSIONS_MAX.into());
         Ok(sessions.into_iter().find_map(|(key, session)| {
-            let newest = session.messages.iter().rev().take(TURN_SEARCH_MESSAGES_MAX.into());
+            let newest = session
+                .messages
+                .iter()
+                .rev()
+                .take(TURN_SEARCH_MESSAGES_MAX.into());
             let mut responses = newest.filter(|message| message.role == Role::Assistant);
-            let found = responses.find(|message| message.metadata.as_ref().is_some_and(|own| own["turn_id"] == id.as_str()))?;
+            let found = responses.find(|message| {
+                message
+                    .metadata
+                    .as_ref()
+                    .is_some_and(|own| own["turn_id"] == id.as_str())
+            })?;
             Some(KeptTurn {
                 key: key.clone(),
                 response: found.clone(),

@@ -20,8 +20,8 @@ mod schema;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
-mod troubles;
 mod trigger;
+mod troubles;
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! The ports of conversations, each call past the plan.
 
 use hearth_domain::ports::{
-    AppendError, HistoryStore, KeptTurn, Lookup, Page, PageFrom, SessionCursor, SessionIndex, SessionPage, StoreError,
-    TurnIndex,
+    AppendError, HistoryStore, KeptTurn, Lookup, Page, PageFrom, SessionCursor, SessionIndex, SessionPage,
+    StoreError, TurnIndex,
 };
 use hearth_domain::{Append, Committed, ConversationKey, Department, TurnId, UserId, Version, WindowLimits};
 
