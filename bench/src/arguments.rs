@@ -27,6 +27,10 @@ pub(crate) struct Arguments {
     /// The folder for the JSON and the plots, instead of bench/results
     #[arg(long)]
     pub(crate) results: Option<PathBuf>,
+    /// Serve the answer in this file to every request, and measure nothing: what rows start as their other side
+    #[arg(long, hide = true)]
+    #[serde(skip)]
+    pub(crate) canned: Option<PathBuf>,
 }
 
 impl Default for Arguments {

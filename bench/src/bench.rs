@@ -34,6 +34,11 @@ impl Bench {
         Dataset::synthetic(self.scaled(sessions))
     }
 
+    /// So many sessions, fewer where the run is scaled down, of so many messages of so many bytes.
+    pub(crate) fn sized(&self, name: &'static str, sessions: u64, messages: usize, bytes: usize) -> Dataset {
+        Dataset::of_size(name, self.scaled(sessions), messages, bytes)
+    }
+
     /// So many sessions of real dialogues, fewer where the run is scaled down.
     pub(crate) fn real(&self, sessions: u64) -> Dataset {
         Dataset::dialogues(&self.dialogues, self.scaled(sessions))

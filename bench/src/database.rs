@@ -1,9 +1,13 @@
 //! A throw-away PostgreSQL that is durable as PostgreSQL is by default, and databases in it that hold a dataset.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use hearth_postgres::{PostgresConfig, PostgresStore, migrate};
+use anyhow::{Context, Result, ensure};
+use hearth_cache::Cache;
+use hearth_domain::ports::SystemClock;
+use hearth_postgres::{PostgresConfig, PostgresFeed, PostgresStore, ReplicaId, TriggerAdded, migrate};
 use hearth_testkit::postgres::{self, Cluster, Options};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
@@ -79,9 +83,68 @@ impl Database {
         self.filled.insert(name, url.clone());
         Ok(url)
     }
+
+    /// Puts what was written so far to the disk and in order, so that two sides begin alike.
+    ///
+    /// # Errors
+    ///
+    /// Where a statement fails.
+    pub(crate) fn settle(&self, url: &str) -> Result<()> {
+        self.runtime.block_on(async {
+            let client = connect(url).await?;
+            client
+                .batch_execute("VACUUM ANALYZE chatbot_messages, chatbot_sessions")
+                .await?;
+            Ok(client.batch_execute("CHECKPOINT").await?)
+        })
+    }
+
+    /// Puts the trigger on the table of messages, as `hearth migrate --with-trigger` does.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be put there.
+    pub(crate) fn add_trigger(&self, url: &str) -> Result<()> {
+        let added = self
+            .runtime
+            .block_on(migrate::add_trigger(&PostgresConfig::new(url)))?;
+        ensure!(added == TriggerAdded::Added, "the table had a trigger already");
+        Ok(())
+    }
+
+    /// The server itself, to be stopped and started again.
+    pub(crate) const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
 }
 
-/// Hearth's store on a database, as the server configures it.
+/// What the server trusts memory for, unless configured otherwise.
+const MAX_STALENESS: Duration = Duration::from_secs(2);
+
+/// A cache over a database as the server has it with `coherence.mode = "notify"`: it tells others of its commits, and listens to theirs.
+///
+/// # Errors
+///
+/// Where the URL is none.
+pub(crate) fn coherent_cache(
+    url: &str,
+    budget_bytes: u64,
+    runtime: &Runtime,
+) -> Result<Cache<PostgresStore>> {
+    let replica = ReplicaId::generate();
+    let config = PostgresConfig {
+        notify: Some(replica),
+        ..PostgresConfig::new(url)
+    };
+    let store = PostgresStore::open(&config, runtime.handle().clone())?;
+    let cache = in_process::cache(&Arc::new(store), budget_bytes, runtime);
+    let clock = Arc::new(SystemClock::default());
+    let feed = PostgresFeed::start(&config, replica, MAX_STALENESS, clock, runtime.handle())?;
+    cache.follow(feed, MAX_STALENESS);
+    Ok(cache)
+}
+
+/// Hearth's store on a database, as the server configures it where it is alone.
 ///
 /// # Errors
 ///
@@ -91,7 +154,12 @@ pub(crate) fn store(url: &str, runtime: &Runtime) -> Result<PostgresStore> {
     Ok(PostgresStore::open(&config, runtime.handle().clone())?)
 }
 
-async fn connect(url: &str) -> Result<Client> {
+/// A connection of its own.
+///
+/// # Errors
+///
+/// Where there is none to be had.
+pub(crate) async fn connect(url: &str) -> Result<Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls)
         .await
         .context("failed to connect to PostgreSQL")?;

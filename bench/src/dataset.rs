@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use hearth_domain::{ConversationKey, History, MessageId, MessageView, Role, Status, Version, WindowLimits};
 use hearth_testkit::build;
@@ -49,20 +49,30 @@ pub(crate) struct Said {
 impl Dataset {
     /// Sessions of 10 messages of 200 bytes under ids as Hearth makes them: UUIDs.
     pub(crate) fn synthetic(sessions: u64) -> Self {
+        Self::of_size("synthetic", sessions, 10, 200)
+    }
+
+    /// The same sessions under another name, so that they get a database of their own.
+    pub(crate) fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
+    /// Sessions of so many messages of so many bytes.
+    pub(crate) fn of_size(name: &'static str, sessions: u64, messages: usize, bytes: usize) -> Self {
         const CONTENT: &str = "How long should an egg boil until it is neither soft nor hard, and what changes if it comes \
                                straight from the fridge? Please answer in minutes, and say at which height above sea level that is tr";
-        let said = (0..10)
+        let said = (0..messages)
             .map(|place| Said {
                 role: if place % 2 == 0 {
                     Role::User
                 } else {
                     Role::Assistant
                 },
-                content: CONTENT.chars().cycle().take(200).collect(),
+                content: CONTENT.chars().cycle().take(bytes).collect(),
             })
             .collect();
         Self {
-            name: "synthetic",
+            name,
             department: "bench",
             session_prefix: "01996b3e-0000-7000-8000-",
             users: Users::OneASession,
@@ -134,6 +144,15 @@ impl Dataset {
         place
             .and_then(|place| self.said.get(place))
             .map_or(&[], Vec::as_slice)
+    }
+
+    /// What one turn of a session adds: a query and its response.
+    pub(crate) fn exchange(&self) -> Result<[&str; 2]> {
+        let said = self.said.first().context("nothing is said")?;
+        let [query, response, ..] = said.as_slice() else {
+            bail!("less than an exchange is said");
+        };
+        Ok([&query.content, &response.content])
     }
 
     /// A session's history, as a store would load it.
@@ -229,6 +248,9 @@ mod tests {
 
     #[test]
     fn histories_hold_what_was_said() {
+        let long = Dataset::of_size("long", 3, 60, 1_000).history(1).unwrap();
+        assert_eq!((long.len(), long.responses()), (60, 30));
+        assert!(long.messages().all(|message| message.content.len() == 1_000));
         let synthetic = Dataset::synthetic(3);
         let history = synthetic.history(2).unwrap();
         assert_eq!((history.len(), history.responses()), (10, 5));

@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 mod allocator;
+mod api;
 mod arguments;
 mod bench;
+mod canned;
+mod crowd;
 mod database;
 mod dataset;
 mod in_process;
+mod inserts;
 mod invented_store;
+mod lone_client;
 mod machine;
 mod measure;
 mod pgbench;
@@ -15,6 +20,7 @@ mod progress;
 mod results;
 mod rounds;
 mod rows;
+mod scripts;
 mod server;
 mod stopwatch;
 mod table;
@@ -36,21 +42,27 @@ use crate::results::Results;
 
 fn main() -> Result<ExitCode> {
     let at = SystemClock::default().utc();
-    let mut bench = Bench::new(Arguments::parse())?;
-    let figures = rows::measure(&mut bench)?;
-    std::io::stdout().write_all(table::render(&figures).as_bytes())?;
+    let arguments = Arguments::parse();
+    if let Some(answer) = &arguments.canned {
+        canned::serve(answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut bench = Bench::new(arguments)?;
+    let (figures, failures) = rows::measure(&mut bench)?;
+    std::io::stdout().write_all(table::render(&figures, &failures).as_bytes())?;
     let results = Results {
         at,
         machine: Machine::read(bench.postgres_version()),
         arguments: &bench.arguments,
         figures: &figures,
+        failures: &failures,
     };
     let folder = bench.arguments.results.clone();
     for path in results.write(&folder.unwrap_or_else(results::default_folder))? {
         say(path.display());
     }
     let missed = figures.iter().any(Figure::is_missed);
-    Ok(if missed {
+    Ok(if missed || !failures.is_empty() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS

@@ -70,6 +70,7 @@ impl Goal {
     /// `met`, or by how much it was missed.
     pub(crate) fn verdict(self, value: f64) -> String {
         match (self.is_met(value), self.bound()) {
+            (Some(false), Some(0.0)) => "MISSED".to_owned(),
             (Some(false), Some(bound)) => format!("MISSED by {:.1} %", (value - bound).abs() / bound * 100.0),
             (Some(true), _) => "met".to_owned(),
             (Some(false), None) | (None, _) => "reported".to_owned(),
@@ -98,6 +99,16 @@ pub(crate) enum Group {
     Memory,
     /// Many loaded sessions.
     Scale,
+    /// Reads over HTTP.
+    Http,
+    /// Appends.
+    Writes,
+    /// Chats.
+    Chats,
+    /// Several replicas, and other programs.
+    Replicas,
+    /// Starts and restarts.
+    Starts,
 }
 
 impl Group {
@@ -107,6 +118,11 @@ impl Group {
             Self::Reads => "reads",
             Self::Memory => "memory",
             Self::Scale => "scale",
+            Self::Http => "http",
+            Self::Writes => "writes",
+            Self::Chats => "chats",
+            Self::Replicas => "replicas",
+            Self::Starts => "starts",
         }
     }
 }
@@ -250,6 +266,7 @@ mod tests {
             (Goal::AtLeast(300.0), 150.0, "MISSED by 50.0 %"),
             (Goal::Exactly(1.0), 1.0, "met"),
             (Goal::Exactly(1.0), 2.0, "MISSED by 100.0 %"),
+            (Goal::Exactly(0.0), 2.0, "MISSED"),
             (Goal::Reported, 7.0, "reported"),
         ] {
             assert_eq!(goal.verdict(value), verdict, "{goal} {value}");

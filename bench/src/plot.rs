@@ -35,7 +35,9 @@ pub(crate) fn svg(figures: &[&Figure]) -> String {
 fn strip(svg: &mut String, figure: &Figure, top: f64) {
     let (_, high) = figure.outcome.range();
     let median = figure.outcome.median();
-    let full = figure.goal.bound().map_or(high, |bound| bound.max(high)) * HEADROOM;
+    let largest = figure.goal.bound().map_or(high, |bound| bound.max(high));
+    // Where everything is nothing, any scale will do.
+    let full = if largest > 0.0 { largest * HEADROOM } else { 1.0 };
     let place = |value: f64| LEFT + (RIGHT - LEFT) * (value / full).clamp(0.0, 1.0);
     let color = match figure.goal.is_met(median) {
         Some(true) => MET,
@@ -102,19 +104,32 @@ mod tests {
     use super::*;
     use crate::measure::{Goal, Group, Series};
 
-    #[test]
-    fn a_strip_has_a_dot_a_round_and_its_goal() {
-        let figure = Figure {
+    fn figure(goal: Goal, values: &[f64]) -> Figure {
+        Figure {
             row: "10",
             group: Group::Memory,
             figure: "a < b & c".to_owned(),
             against: "contents".to_owned(),
-            goal: Goal::AtMost(350.0),
-            outcome: Series::new("bytes", vec![300.0, 310.0, 400.0]),
+            goal,
+            outcome: Series::new("bytes", values.to_vec()),
             ours: None,
             theirs: None,
             notes: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn nothing_and_less_than_nothing_have_places() {
+        for (goal, values) in [(Goal::Exactly(0.0), [0.0, 0.0]), (Goal::Reported, [-2.0, -1.0])] {
+            let svg = svg(&[&figure(goal, &values)]);
+            assert_eq!(svg.matches("cx=\"20.0\"").count(), 2, "{svg}");
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
+    }
+
+    #[test]
+    fn a_strip_has_a_dot_a_round_and_its_goal() {
+        let figure = figure(Goal::AtMost(350.0), &[300.0, 310.0, 400.0]);
         let svg = svg(&[&figure, &figure]);
         assert_eq!(svg.matches("<circle").count(), 6);
         assert_eq!(svg.matches("≤ 350").count(), 2);

@@ -11,6 +11,7 @@ use crate::arguments::Arguments;
 use crate::machine::Machine;
 use crate::measure::{Figure, Group};
 use crate::plot;
+use crate::rows::Failure;
 
 /// Everything that a run found out.
 #[derive(Debug, Serialize)]
@@ -19,6 +20,8 @@ pub(crate) struct Results<'a> {
     pub(crate) machine: Machine,
     pub(crate) arguments: &'a Arguments,
     pub(crate) figures: &'a [Figure],
+    /// Rows that could not be measured.
+    pub(crate) failures: &'a [Failure],
 }
 
 /// Where results go unless another folder is named: beside this package's manifest.
@@ -86,6 +89,10 @@ mod tests {
             machine: Machine::read(Some("15.14".to_owned())),
             arguments: &Arguments::default(),
             figures: &[figure(Group::Memory), figure(Group::Reads), figure(Group::Memory)],
+            failures: &[Failure {
+                row: "15",
+                error: "it broke".to_owned(),
+            }],
         };
         let folder = tempfile::tempdir().unwrap();
         let written = results.write(folder.path()).unwrap();
@@ -104,6 +111,7 @@ mod tests {
         let json: serde_json::Value =
             serde_json::from_str(&fs::read_to_string(written.first().unwrap()).unwrap()).unwrap();
         assert_eq!(json.pointer("/machine/postgres").unwrap(), "15.14");
+        assert_eq!(json.pointer("/failures/0/row").unwrap(), "15");
         assert_eq!(json.pointer("/figures/0/goal/at_most").unwrap(), 1.3);
         assert_eq!(json.pointer("/figures/2/outcome/values/0").unwrap(), 1.2);
     }

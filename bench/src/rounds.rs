@@ -21,23 +21,46 @@ pub(crate) fn alternate(
     mut ours: impl FnMut() -> Result<f64>,
     mut theirs: impl FnMut() -> Result<f64>,
 ) -> Result<Pairs> {
-    let mut pairs = Pairs {
-        ours: Vec::new(),
-        theirs: Vec::new(),
-    };
+    let [ours, theirs] = take_turns(rounds, [&mut ours, &mut theirs])?;
+    Ok(Pairs { ours, theirs })
+}
+
+/// One side of several.
+pub(crate) type Side<'a, T> = &'a mut dyn FnMut() -> Result<T>;
+
+/// Measures any number of sides `rounds` times: A B C, C B A, A B C, and so on. Gives each side's values, one a round.
+///
+/// # Errors
+///
+/// The first failure of any side.
+pub(crate) fn take_turns<T, const SIDES: usize>(
+    rounds: u32,
+    mut sides: [Side<'_, T>; SIDES],
+) -> Result<[Vec<T>; SIDES]> {
+    let mut values = [const { Vec::new() }; SIDES];
     for round in 0..rounds {
-        if round % 2 == 0 {
-            pairs.ours.push(ours()?);
-            pairs.theirs.push(theirs()?);
-        } else {
-            pairs.theirs.push(theirs()?);
-            pairs.ours.push(ours()?);
+        let mut both: Vec<_> = sides.iter_mut().zip(&mut values).collect();
+        if round % 2 == 1 {
+            both.reverse();
+        }
+        for (side, values) in both {
+            values.push(side()?);
         }
     }
-    Ok(pairs)
+    Ok(values)
 }
 
 impl Pairs {
+    pub(crate) const fn new(ours: Vec<f64>, theirs: Vec<f64>) -> Self {
+        Self { ours, theirs }
+    }
+
+    /// Ours less theirs, round by round.
+    pub(crate) fn difference(&self, unit: &'static str) -> Series {
+        let rounds = self.ours.iter().zip(&self.theirs);
+        Series::new(unit, rounds.map(|(ours, theirs)| ours - theirs).collect())
+    }
+
     /// Ours over theirs, round by round.
     pub(crate) fn ratio(&self) -> Series {
         let rounds = self.ours.iter().zip(&self.theirs);
@@ -74,6 +97,29 @@ mod tests {
         assert_eq!(pairs.ratio().values, [1.5, 1.5, 1.5]);
         assert_eq!(pairs.ours("ns").values.len(), 3);
         assert_eq!(pairs.theirs("ns").to_string(), "4 ns");
+    }
+
+    #[test]
+    fn any_number_of_sides_take_turns() {
+        let order = RefCell::new(String::new());
+        let side = |name: char| {
+            let order = &order;
+            move || {
+                order.borrow_mut().push(name);
+                Ok(name)
+            }
+        };
+        let sides: [Side<'_, char>; 3] = [&mut side('a'), &mut side('b'), &mut side('c')];
+        let [first, _, third] = take_turns(2, sides).unwrap();
+        assert_eq!((first, third), (vec!['a'; 2], vec!['c'; 2]));
+        assert_eq!(order.into_inner(), "abccba");
+    }
+
+    #[test]
+    fn pairs_are_compared_round_by_round() {
+        let pairs = Pairs::new(vec![3.0, 5.0], vec![1.0, 2.0]);
+        assert_eq!(pairs.difference("ms").values, [2.0, 3.0]);
+        assert_eq!(pairs.ratio().values, [3.0, 2.5]);
     }
 
     #[test]

@@ -1,18 +1,17 @@
-//! The server that is measured: a process of the release binary over a PostgreSQL database.
+//! The server that is measured: a process of the release binary.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hearth_testkit::poll::until;
-use reqwest::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::dataset::Dataset;
+use crate::api::Api;
 use crate::machine;
 
 /// The variable that names a built server.
@@ -21,35 +20,55 @@ const BINARY_VARIABLE: &str = "HEARTH_BIN";
 /// How long a server may take to come up.
 const START_MAX: Duration = Duration::from_mins(1);
 
-/// Sessions that one call of warm-up names, at most.
-const WARM_UP: u64 = 1_000;
-
 /// A running server; dropping it ends it.
 pub(crate) struct Server {
     process: Child,
     /// `http://host:port`.
     pub(crate) address: String,
-    client: Client,
+    pub(crate) api: Api,
+    /// The API key that calls need, where they do.
+    pub(crate) key: Option<String>,
     _folder: TempDir,
 }
 
 impl Server {
-    /// Starts the server with these settings beside its defaults, and waits until it serves.
+    /// Starts the server with these settings beside its defaults, and waits until it serves. Its log, the access lines included, goes to a
+    /// file.
     ///
     /// # Errors
     ///
     /// Where it cannot be built, or ends: with its log.
     pub(crate) fn start(runtime: &Runtime, store_url: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::launch(runtime, store_url, settings, None)
+    }
+
+    /// The same with `auth.mode = "keys"`, and a key that opens everything.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`]; or the key cannot be made.
+    pub(crate) fn start_with_keys(
+        runtime: &Runtime,
+        store_url: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
+        let key = create_key(store_url)?;
+        let settings = [settings, &[("HEARTH__AUTH__MODE", "keys")]].concat();
+        Self::launch(runtime, store_url, &settings, Some(key))
+    }
+
+    fn launch(
+        runtime: &Runtime,
+        store_url: &str,
+        settings: &[(&str, &str)],
+        key: Option<String>,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir().context("failed to make a folder for the server")?;
         let log = folder.path().join("server.log");
-        let mut process = Command::new(binary()?)
+        let mut process = hearth(folder.path(), store_url)?
             .arg("serve")
-            .env_clear()
-            .env("HEARTH__STORE__URL", store_url)
             .env("HEARTH__SERVER__PORT", "0")
             .envs(settings.iter().copied())
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
             .spawn()
@@ -62,66 +81,14 @@ impl Server {
             ended || address.is_some()
         }));
         ensure!(!ended, "the server ended: {}", fs::read_to_string(&log)?);
+        let address = address.context("the server does not say where it listens")?;
         Ok(Self {
             process,
-            address: address.context("the server does not say where it listens")?,
-            client: Client::new(),
+            api: Api::new(address.clone(), key.as_deref())?,
+            address,
+            key,
             _folder: folder,
         })
-    }
-
-    /// Loads all sessions of a dataset through the API, a thousand a call.
-    ///
-    /// # Errors
-    ///
-    /// Where a call fails, or not every session was found.
-    pub(crate) async fn warm_up(&self, dataset: &Dataset) -> Result<()> {
-        let url = format!("{}/chatbot/v1/sessions/warm-up", self.address);
-        let mut begin = 0;
-        while begin < dataset.sessions {
-            let end = dataset.sessions.min(begin + WARM_UP);
-            let sessions: Vec<Value> = (begin..end)
-                .map(|session| {
-                    let key = dataset.key(session);
-                    json!({
-                        "department": key.department.as_str(),
-                        "user": key.user.as_str(),
-                        "chatsession_id": key.session.as_str(),
-                    })
-                })
-                .collect();
-            let body = json!({ "sessions": sessions });
-            let response = self.client.post(&url).json(&body).send().await?;
-            let counts: Value = response.error_for_status()?.json().await?;
-            ensure!(
-                counts.get("found").and_then(Value::as_u64) == Some(end - begin),
-                "sessions were not found: {counts}"
-            );
-            begin = end;
-        }
-        let loaded = self
-            .number("/chatbot/health/detailed", "/cache_stats/loaded_sessions_count")
-            .await?;
-        ensure!(
-            loaded == dataset.sessions,
-            "{loaded} of {} sessions are loaded: the budget is too small",
-            dataset.sessions
-        );
-        Ok(())
-    }
-
-    /// Reads that memory did not answer, since the server started.
-    ///
-    /// # Errors
-    ///
-    /// Where the server does not say.
-    pub(crate) async fn reads_past_memory(&self) -> Result<u64> {
-        let mut reads = 0;
-        for source in ["store", "new", "failed"] {
-            let pointer = format!("/reads/{source}");
-            reads += self.number("/chatbot/v1/performance", &pointer).await?;
-        }
-        Ok(reads)
     }
 
     /// The memory that the server takes.
@@ -131,13 +98,6 @@ impl Server {
     /// Where the system does not say.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
         machine::resident_bytes(self.process.id()).context("the server's memory is not known")
-    }
-
-    async fn number(&self, path: &str, pointer: &str) -> Result<u64> {
-        let response = self.client.get(format!("{}{path}", self.address)).send().await?;
-        let answer: Value = response.error_for_status()?.json().await?;
-        let number = answer.pointer(pointer).and_then(Value::as_u64);
-        number.with_context(|| format!("{path} has no {pointer}"))
     }
 }
 
@@ -149,8 +109,47 @@ impl Drop for Server {
     }
 }
 
+/// A command of the binary in a folder of its own, with nothing in its environment but the store.
+///
+/// # Errors
+///
+/// Where the binary cannot be built.
+pub(crate) fn hearth(folder: &Path, store_url: &str) -> Result<Command> {
+    let mut command = Command::new(binary()?);
+    command
+        .env_clear()
+        .env("HEARTH__STORE__URL", store_url)
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    Ok(command)
+}
+
+fn create_key(store_url: &str) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let output = hearth(folder.path(), store_url)?
+        .args([
+            "keys",
+            "create",
+            "--all-departments",
+            "--scopes",
+            "read,chat,admin",
+        ])
+        .output()
+        .context("failed to run hearth keys")?;
+    ensure!(
+        output.status.success(),
+        "hearth keys failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
 /// The server's binary: the one that is named, or the release build, made now.
-fn binary() -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// Where it does not build.
+pub(crate) fn binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(BINARY_VARIABLE) {
         return Ok(path.into());
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::measure::{Figure, Series, number};
+use crate::rows::Failure;
 
 const HEADINGS: [&str; 8] = [
     "row",
@@ -15,8 +16,8 @@ const HEADINGS: [&str; 8] = [
     "verdict",
 ];
 
-/// The figures as one aligned table, notes beneath.
-pub(crate) fn render(figures: &[Figure]) -> String {
+/// The figures as one aligned table; notes beneath, and what could not be measured.
+pub(crate) fn render(figures: &[Figure], failures: &[Failure]) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned)];
     lines.extend(figures.iter().map(line));
     let widths: [usize; HEADINGS.len()] = std::array::from_fn(|column| {
@@ -42,6 +43,9 @@ pub(crate) fn render(figures: &[Figure]) -> String {
                 &format!("row {}, {}: {note}", figure.row, figure.figure),
             );
         }
+    }
+    for Failure { row, error } in failures {
+        push_line(&mut table, &format!("row {row} FAILED: {error}"));
     }
     table
 }
@@ -92,10 +96,15 @@ mod tests {
             theirs: Some(Series::new("ns", vec![100.0])),
             notes: vec!["a note".to_owned()],
         };
-        let table = render(&[
+        let figures = [
             figure("3", Goal::AtMost(1.3), &[1.1, 1.2, 1.3]),
             figure("14", Goal::AtLeast(300.0), &[150.0]),
-        ]);
+        ];
+        let failure = Failure {
+            row: "15",
+            error: "it broke".to_owned(),
+        };
+        let table = render(&figures, &[failure]);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(
             lines.get(2).copied(),
@@ -103,5 +112,6 @@ mod tests {
         );
         assert!(lines.get(3).unwrap().ends_with("MISSED by 50.0 %"), "{table}");
         assert_eq!(lines.get(4).copied(), Some("row 3, warm read: a note"));
+        assert_eq!(lines.last().copied(), Some("row 15 FAILED: it broke"));
     }
 }

@@ -20,7 +20,7 @@ use crate::stopwatch::Stopwatch;
 use crate::{database, in_process};
 
 const READERS: usize = 64;
-const PGBENCH_CLIENTS: u32 = 8;
+pub(super) const PGBENCH_CLIENTS: u32 = 8;
 const BUDGET_BYTES: u64 = 1 << 30;
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<Vec<Figure>> {
@@ -96,7 +96,7 @@ fn sessions_per_second(
 }
 
 /// The rows that a load brings, of one session a statement.
-fn select_one_session(dataset: &Dataset) -> String {
+pub(super) fn select_one_session(dataset: &Dataset) -> String {
     format!(
         "\\set n random({FIRST}, {last})\n\
          SELECT id, role, content, created_at, metadata ->> 'status' FROM chatbot_messages \

@@ -16,7 +16,7 @@ use crate::rounds::alternate;
 use crate::server::Server;
 use crate::stopwatch::Stopwatch;
 use crate::wrk::Load;
-use crate::{in_process, wrk};
+use crate::{in_process, scripts, wrk};
 
 const MANY: u64 = 1_000_000;
 const FEW: u64 = 10_000;
@@ -60,7 +60,7 @@ fn over_http(bench: &mut Bench, many: &Dataset, few: &Dataset) -> Result<Figure>
         },
     )?;
     for Loaded { server, .. } in [&large, &small] {
-        let past_memory = runtime.block_on(server.reads_past_memory())?;
+        let past_memory = runtime.block_on(server.api.reads_past_memory())?;
         ensure!(past_memory == 0, "{past_memory} reads were not warm");
     }
     let mebibytes = |server: &Server| anyhow::Ok(float(server.resident_bytes()? >> 20));
@@ -99,9 +99,9 @@ fn loaded(runtime: &Runtime, url: &str, dataset: &Dataset) -> Result<Loaded> {
         "loading {} sessions through the API",
         dataset.sessions
     ));
-    runtime.block_on(server.warm_up(dataset))?;
+    runtime.block_on(server.api.warm_up(dataset))?;
     // The first requests open connections; they are nobody's figure.
-    let script = wrk::random_reads(dataset);
+    let script = scripts::random_reads(dataset);
     let _first: Load = wrk::run(&server.address, &script, std::time::Duration::from_secs(1))?;
     Ok(Loaded { server, script })
 }
