@@ -16,7 +16,10 @@ use crate::server::{DEADLINE, Server, json as json_of};
 const RESTARTS: usize = 5;
 
 /// A claim whose turn nobody knows the end of lasts as long as a turn, its commit and some seconds may take.
-const SETTINGS: [(&str, &str); 1] = [("HEARTH__CHAT__TURN_SECONDS_MAX", "2")];
+const SETTINGS: [(&str, &str); 2] = [
+    ("HEARTH__CHAT__TURN_SECONDS_MAX", "2"),
+    ("HEARTH__STORE__COMMIT_TIMEOUT_MS", "2000"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_restarts_under_load() {

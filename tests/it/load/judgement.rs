@@ -139,7 +139,7 @@ impl Acknowledged {
     }
 }
 
-/// A history is the end of the turns up to its version, and not older than what was told before.
+/// A history is the end of the turns up to its version, and not older than what was told before, one that is degraded included.
 fn judge_read(read: &Read, turns: &[Turn<'_>], acknowledged: &Acknowledged) {
     let before = acknowledged.before(read.began);
     assert!(
@@ -151,6 +151,8 @@ fn judge_read(read: &Read, turns: &[Turn<'_>], acknowledged: &Acknowledged) {
     let ids: Vec<i64> = turns[..until].iter().flat_map(|turn| turn.ids.clone()).collect();
     assert!(ids.ends_with(&read.ids), "{read:?} of {ids:?}");
     assert_eq!(read.ids.is_empty(), ids.is_empty(), "{read:?}");
+    assert!(read.source != "new" || read.ids.is_empty(), "{read:?}");
+    assert!(!read.is_degraded || read.source == "memory", "{read:?}");
 }
 
 /// What memory shows in the end is what the table has.

@@ -74,7 +74,10 @@ impl Replica {
 
     /// Loads a session, and reads it until it is answered from memory.
     pub(crate) async fn holds(&self, session: &str) {
-        until(DEADLINE, async || self.server.history(session).await["source"] == "memory").await;
+        until(DEADLINE, async || {
+            self.server.history(session).await["source"] == "memory"
+        })
+        .await;
     }
 
     /// Reads a session again and again, until it shows what it should and the time is over in which it need not. Each read that began later
@@ -87,7 +90,10 @@ impl Replica {
             last = self.server.history(session).await;
             let must = asked_after > BOUND;
             let shows = expected(&last);
-            assert!(shows || !must, "{what} is not shown {asked_after:?} later: {last}");
+            assert!(
+                shows || !must,
+                "{what} is not shown {asked_after:?} later: {last}"
+            );
             must
         })
         .await;
