@@ -84,7 +84,7 @@ impl Step {
             Self::Layers => findings(layers::check(&Metadata::read()?)),
             Self::Licences => findings(licences::check(&Metadata::read()?)),
             Self::Unused => findings(unused::check(&Metadata::read()?)?),
-            Self::Package => command(&mut package::command(&Metadata::read()?)),
+            Self::Package => command(&mut package::command(&Metadata::read()?)?),
             Self::Contract => Ok(contract::check(&Metadata::read()?)?.map_or(Outcome::Green, outcome)),
         }
     }
