@@ -9,6 +9,9 @@ use crate::settings::Settings;
 use crate::startup::ServeError;
 use crate::tls::Certificates;
 
+/// Connections that the system holds until they are accepted, at most; it has a limit of its own, too.
+const CONNECTIONS_WAITING_MAX: i32 = 4_096;
+
 /// An address that was taken.
 pub struct Listener {
     /// The socket.
@@ -52,6 +55,8 @@ pub fn listen(settings: &Settings) -> Result<Listener, ServeError> {
     let socket = TcpListener::bind((host, port))
         .and_then(|socket| {
             give_up_on_readers(&socket, settings.limits.body)?;
+            // The standard library asks for 128 places: a burst of connections would be left hanging, each side thinking otherwise.
+            rustix::net::listen(&socket, CONNECTIONS_WAITING_MAX)?;
             Ok(socket)
         })
         .map_err(|source| ServeError::Listen {

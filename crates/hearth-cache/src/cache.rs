@@ -253,6 +253,13 @@ impl<S: HistoryStore> Cache<S> {
         }
     }
 
+    /// Whether there is reason to think that the store is away: a load found it so, or the change feed is lost.
+    #[must_use]
+    pub fn doubts_store(&self) -> bool {
+        let freshness = &self.shared.slots.freshness;
+        self.shared.outage.is_known() || (freshness.is_followed() && !freshness.is_connected())
+    }
+
     /// How long reads took since the cache was made.
     #[must_use]
     pub fn latencies(&self) -> ReadLatencies {

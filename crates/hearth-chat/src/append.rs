@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::answer::Appended;
 use crate::chat::Room;
 use crate::error::ChatError;
-use crate::record::unreadable;
+use crate::record::{refuse_erased, unreadable};
 use crate::request::{AppendRequest, Idempotency};
 use crate::requests::{Begun, Keyed, Note, Past, refused};
 
@@ -77,6 +77,7 @@ fn note(request: &AppendRequest, keyed: &Keyed, owner: ClaimOwner) -> Result<Not
 }
 
 fn appended(past: &Past, replayed: bool) -> Result<Appended, ChatError> {
+    refuse_erased(past)?;
     let record = AppendRecord::deserialize(&past.answer).map_err(unreadable)?;
     let committed = past.committed.clone().ok_or(ChatError::SessionErased)?;
     Ok(Appended {

@@ -14,6 +14,7 @@ use crate::request::{AppendRequest, ChatRequest};
 use crate::requests::{HeldAnswers, Running, forget_for_ever};
 use crate::store_gate::StoreGate;
 use crate::stream::{Found, Hub, Teller, TurnStream};
+use crate::under_way::TurnsUnderWay;
 
 /// Runs chat turns over a cache and a model.
 pub struct Chat<S> {
@@ -32,6 +33,7 @@ pub(crate) struct Room<S> {
     pub(crate) running: Arc<Running>,
     pub(crate) held: HeldAnswers,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) under_way: Arc<TurnsUnderWay>,
 }
 
 impl<S: HistoryStore + RequestLog> Chat<S> {
@@ -56,6 +58,7 @@ impl<S: HistoryStore + RequestLog> Chat<S> {
                 config.finished_streams_age_max,
                 config.finished_streams_bytes_max,
             )),
+            under_way: Arc::default(),
             config,
         });
         spawner.spawn_forever(forget_for_ever(Arc::downgrade(&room)));
@@ -129,6 +132,12 @@ impl<S: HistoryStore + RequestLog> Chat<S> {
             .spawner
             .spawn(async move { room.append_once(request, &idempotency).await });
         turn.await.unwrap_or_else(|_stopped| Err(ChatError::Stopped))
+    }
+
+    /// Stops the turns under way here of sessions that are about to be erased, and waits for their ends: their models are not asked any
+    /// longer, and what is being committed is there for the erase to find. Their callers are told [`ChatError::SessionErased`].
+    pub async fn stop_turns(&self, is_erased: impl Fn(&ConversationKey) -> bool) {
+        self.room.under_way.stop(is_erased).await;
     }
 
     /// Forgets the streams of erased sessions that have ended here: nothing that was said is resumed then.

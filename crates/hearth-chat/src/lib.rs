@@ -17,6 +17,7 @@ mod response;
 mod store_gate;
 mod stream;
 mod turn;
+mod under_way;
 
 pub use answer::{Answered, Appended, ChatAnswer, HistoryUse, Timings};
 pub use chat::Chat;

@@ -15,9 +15,10 @@ use crate::record::Record;
 use crate::request::ChatRequest;
 use crate::response::respond;
 use crate::stream::Teller;
+use crate::under_way::UnderWay;
 
-/// A turn under way.
-struct UnderWay<'a> {
+/// A turn that is asked for.
+struct Asked<'a> {
     request: &'a ChatRequest,
     key: ConversationKey,
     turn_id: TurnId,
@@ -33,6 +34,8 @@ pub(crate) struct Produced {
     pub(crate) timings: Timings,
     /// The next turn of the session begins when this one is noted.
     pub(crate) place: Option<Place>,
+    /// An erase waits until this one is noted.
+    pub(crate) under_way: Option<UnderWay>,
 }
 
 impl<S: HistoryStore + RequestLog> Room<S> {
@@ -44,14 +47,14 @@ impl<S: HistoryStore + RequestLog> Room<S> {
         deadline: Instant,
         teller: &mut Teller,
     ) -> Result<Produced, ChatError> {
-        let turn = UnderWay {
+        let turn = Asked {
             request,
             key: ConversationKey::new(request.department.clone(), request.user.clone(), session),
             turn_id: TurnId::generate(),
             deadline,
         };
-        let mut timings = Timings::default();
         if !request.history {
+            let mut timings = Timings::default();
             let record = self.ask(&turn, None, teller, &mut timings).await?;
             return Ok(Produced {
                 key: turn.key,
@@ -59,35 +62,47 @@ impl<S: HistoryStore + RequestLog> Room<S> {
                 append: None,
                 timings,
                 place: None,
+                under_way: None,
             });
         }
+        let under_way = self.under_way.begin(&turn.key);
+        let mut produced = tokio::select! {
+            biased;
+            () = under_way.stopped() => return Err(ChatError::SessionErased),
+            produced = self.produce_kept(&turn, teller) => produced?,
+        };
+        produced.under_way = Some(under_way);
+        Ok(produced)
+    }
+
+    /// The same of a turn that will be kept: in its place among the turns of its session.
+    async fn produce_kept(&self, turn: &Asked<'_>, teller: &mut Teller) -> Result<Produced, ChatError> {
+        let mut timings = Timings::default();
         let place = self
             .queue
-            .enter(&turn.key, deadline)
+            .enter(&turn.key, turn.deadline)
             .await
             .map_err(|_busy| ChatError::SessionBusy)?;
         let began = self.clock.now();
-        let reading = timeout_at(deadline, self.read(&turn.key, request))
+        let reading = timeout_at(turn.deadline, self.read(&turn.key, turn.request))
             .await
             .unwrap_or(Err(ChatError::History(ReadError::TimedOut)))?;
         timings.history = self.clock.now().saturating_sub(began);
-        let record = self.ask(&turn, Some(&reading), teller, &mut timings).await?;
-        let append = append(&turn, &record, &reading)?;
+        let record = self.ask(turn, Some(&reading), teller, &mut timings).await?;
+        let append = append(turn, &record, &reading)?;
         Ok(Produced {
-            key: turn.key,
+            key: turn.key.clone(),
             record,
             append: Some(append),
             timings,
             place: Some(place),
+            under_way: None,
         })
     }
 
     /// Reads the history first: without it, and without a store to keep the turn in, no model is asked.
     async fn read(&self, key: &ConversationKey, request: &ChatRequest) -> Result<Reading, ChatError> {
-        self.gate
-            .pass(self.cache.store())
-            .await
-            .map_err(ChatError::StoreAway)?;
+        self.pass_gate().await?;
         // Whoever expects a version must be shown at least that one, or memory would be blamed for being behind.
         let least = request
             .min_version
@@ -116,7 +131,7 @@ impl<S: HistoryStore + RequestLog> Room<S> {
     /// Asks the model, and times it.
     async fn ask(
         &self,
-        turn: &UnderWay<'_>,
+        turn: &Asked<'_>,
         reading: Option<&Reading>,
         teller: &mut Teller,
         timings: &mut Timings,
@@ -152,7 +167,7 @@ impl<S: HistoryStore + RequestLog> Room<S> {
 }
 
 /// The turn on its way to the store.
-fn append(turn: &UnderWay<'_>, record: &Record, reading: &Reading) -> Result<Append, ChatError> {
+fn append(turn: &Asked<'_>, record: &Record, reading: &Reading) -> Result<Append, ChatError> {
     let unusable = |error| ChatError::Model(ModelError::Failed(Box::new(error)));
     let request = turn.request;
     let response = NewMessage::new(Role::Assistant, record.response.as_str())

@@ -7,7 +7,7 @@ use hearth_cache::Source;
 use hearth_domain::ports::{PastAnswer, StoreError, Usage};
 use hearth_domain::{Committed, ConversationKey, Department, Status, TurnId, UserId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::answer::{ChatAnswer, HistoryUse, Timings};
 use crate::error::ChatError;
@@ -103,12 +103,26 @@ impl Record {
     }
 }
 
+/// What is kept instead of an answer where the session was erased under the turn.
+pub(crate) fn tombstone() -> Value {
+    json!({ "session_erased": true })
+}
+
+/// Refuses the repeat of a request whose session was erased under it.
+pub(crate) fn refuse_erased(past: &PastAnswer) -> Result<(), ChatError> {
+    if past.answer == tombstone() {
+        return Err(ChatError::SessionErased);
+    }
+    Ok(())
+}
+
 /// The answer that a request got before.
 pub(crate) fn past_answer(
     department: &Department,
     user: &UserId,
     past: &PastAnswer,
 ) -> Result<ChatAnswer, ChatError> {
+    refuse_erased(past)?;
     let record = Record::deserialize(&past.answer).map_err(unreadable)?;
     let key = ConversationKey::new(department.clone(), user.clone(), past.session.clone());
     Ok(record.answer(key, past.committed.as_ref()))

@@ -21,6 +21,11 @@ impl StoreGate {
         Ok(())
     }
 
+    /// Closes it: the next turn asks the store first.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
     /// Learns from a commit.
     pub(crate) fn learn(&self, outcome: &Result<Committed, AppendError>) {
         let away = match outcome {

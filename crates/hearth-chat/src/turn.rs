@@ -76,6 +76,10 @@ impl<S: HistoryStore + RequestLog> Room<S> {
             let session = attempt.session.clone();
             let produced = match self.produce(request, session, deadline, teller).await {
                 Ok(produced) => produced,
+                Err(ChatError::SessionErased) => {
+                    self.bury(attempt).await;
+                    return Err(ChatError::SessionErased);
+                }
                 Err(error) => {
                     self.give_back(attempt).await;
                     return Err(error);
@@ -99,6 +103,7 @@ impl<S: HistoryStore + RequestLog> Room<S> {
             append,
             mut timings,
             place,
+            under_way,
             ..
         } = produced;
         let record = record.to_value()?;
@@ -109,7 +114,7 @@ impl<S: HistoryStore + RequestLog> Room<S> {
         let began = self.clock.now();
         let past = self.settle(attempt, note).await?;
         timings.commit = self.clock.now().saturating_sub(began);
-        drop(place);
+        drop((place, under_way));
         past.map(|past| replay(request, &past, timings, false))
             .transpose()
     }
@@ -119,6 +124,15 @@ impl<S: HistoryStore + RequestLog> Room<S> {
         let committed = self.commit(append).await.map_err(refused);
         timings.commit = self.clock.now().saturating_sub(began);
         committed
+    }
+
+    /// Lets a turn go on if its commit has a chance: a store that is known to be away is asked first whether it is back.
+    pub(crate) async fn pass_gate(&self) -> Result<(), ChatError> {
+        if self.cache.doubts_store() {
+            self.gate.close();
+        }
+        let passed = self.gate.pass(self.cache.store()).await;
+        passed.map_err(ChatError::StoreAway)
     }
 
     pub(crate) async fn commit(&self, append: Append) -> Result<Committed, AppendError> {

@@ -1,6 +1,7 @@
 //! `DELETE` of a session and of a user.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use hearth_domain::ConversationKey;
 use serde_json::json;
 
 use crate::error::Problem;
@@ -14,7 +15,9 @@ use crate::state::State;
 /// A problem; nothing is erased then.
 pub async fn session(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let Conversation { key, .. } = Conversation::of(&request, &[])?;
-    state.cache.erase(key).await?;
+    state.chat.stop_turns(|turn| *turn == key).await;
+    state.cache.erase(key.clone()).await?;
+    state.chat.forget_streams(|stream| *stream == key);
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -26,6 +29,9 @@ pub async fn session(state: web::Data<State>, request: HttpRequest) -> Result<Ht
 pub async fn user(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let department = Query::of(&request, &["department"])?.department()?;
     let user = Conversation::user(&request)?;
-    let erased = state.cache.erase_user(department, user).await?;
+    let is_theirs = |key: &ConversationKey| key.department == department && key.user == user;
+    state.chat.stop_turns(is_theirs).await;
+    let erased = state.cache.erase_user(department.clone(), user.clone()).await?;
+    state.chat.forget_streams(is_theirs);
     Ok(HttpResponse::Ok().json(json!({ "erased": erased })))
 }

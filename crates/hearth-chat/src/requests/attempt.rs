@@ -12,6 +12,7 @@ use super::running::{Entered, Working};
 use super::{Identity, Note, Past};
 use crate::chat::Room;
 use crate::error::ChatError;
+use crate::record::tombstone;
 
 /// The first pause before a request that runs elsewhere is asked for again, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(25);
@@ -73,10 +74,7 @@ impl<S: HistoryStore + RequestLog> Room<S> {
                 },
             }
         };
-        self.gate
-            .pass(self.cache.store())
-            .await
-            .map_err(ChatError::StoreAway)?;
+        self.pass_gate().await?;
         let held = self.held.take(&identity);
         let owner = held.as_ref().map_or_else(ClaimOwner::generate, |held| held.owner);
         let claimed = self.claim(keyed, owner).await;
@@ -176,7 +174,11 @@ impl<S: HistoryStore + RequestLog> Room<S> {
                 self.hold(*attempt, note);
                 Err(ChatError::Commit(error))
             }
-            AppendError::VersionConflict { .. } | AppendError::Erased => {
+            AppendError::Erased => {
+                self.bury(attempt).await;
+                Err(ChatError::SessionErased)
+            }
+            AppendError::VersionConflict { .. } => {
                 self.give_back(attempt).await;
                 Err(refused(error))
             }
@@ -186,6 +188,17 @@ impl<S: HistoryStore + RequestLog> Room<S> {
     /// Gives the claim back: nothing was produced, and a repeat may try at once.
     pub(crate) async fn give_back(&self, attempt: Box<Attempt>) {
         self.release(&attempt.request, attempt.owner).await;
+    }
+
+    /// Ends a request whose session was erased meanwhile: a repeat must not bring back what was said before.
+    pub(crate) async fn bury(&self, attempt: Box<Attempt>) {
+        let store = self.cache.store();
+        if let Err(error) = store
+            .complete(&attempt.request, attempt.owner, &tombstone())
+            .await
+        {
+            tracing::warn!(%error, "a request about an erased session was not ended; its lease runs out");
+        }
     }
 
     /// Keeps what was produced for the repeat, which claims the request as the same owner.
