@@ -265,3 +265,29 @@ async fn old_requests_are_forgotten_in_small_steps() {
         0
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_erased_turn_is_over_for_its_repeats_too() {
+    let scene = scene(&[Act::Wait]);
+    let mut turn = Box::pin(scene.chat.answer(keyed(Some("1"), "k")));
+    assert!(turn.as_mut().now_or_never().is_none());
+    scene.model.waits(1).await;
+    // The model is never let go: the stop alone ends the turn, a first one of its session that no row tells of.
+    scene.chat.stop_turns(|key| key.session.as_str() == "1").await;
+    let outcome = turn.await;
+    assert!(matches!(outcome, Err(ChatError::SessionErased)), "{outcome:?}");
+    let again = scene.chat.answer(keyed(Some("1"), "k")).await;
+    assert!(matches!(again, Err(ChatError::SessionErased)), "{again:?}");
+    assert_eq!(scene.model.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_leaves_the_turns_of_others_alone() {
+    let scene = scene(&[Act::Wait, Act::Count]);
+    let mut turn = Box::pin(scene.chat.answer(request(Some("2"))));
+    assert!(turn.as_mut().now_or_never().is_none());
+    scene.model.waits(1).await;
+    scene.chat.stop_turns(|key| key.session.as_str() == "1").await;
+    scene.model.let_go(1);
+    turn.await.unwrap();
+}
