@@ -170,7 +170,7 @@ async fn a_turn_is_its_own_users_alone() {
     let path = "/chatbot/v1/sessions/1?department=d&user=u";
     server.request(Method::DELETE, path).send().await.unwrap();
     let gone = resuming(&server, &turn_id, None).send().await.unwrap();
-    assert_eq!(json(gone, StatusCode::CONFLICT).await["code"], "session_erased");
+    assert_eq!(json(gone, StatusCode::NOT_FOUND).await["code"], "not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
