@@ -18,6 +18,8 @@ async fn sixty_four_writers_share_one_session(backend: Backend) {
     let settings = [
         ("HEARTH__CACHE__MAX_RESPONSES", "1000"),
         ("HEARTH__CACHE__MAX_MESSAGES", "8000"),
+        ("HEARTH__STORE__TIMEOUT_MS", "20000"),
+        ("HEARTH__STORE__COMMIT_TIMEOUT_MS", "20000"),
     ];
     let server = Server::start_with(&backend.url(), &settings).await;
     let ledger = Arc::new(Ledger::new());

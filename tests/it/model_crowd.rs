@@ -28,7 +28,11 @@ async fn figure(server: &Server, name: &str) -> f64 {
 
 async fn every_turn_is_kept_whoever_stays_for_it(backend: Backend) {
     let model = ModelServer::start().await;
-    let settings = [("HEARTH__MODEL__CONCURRENT_MAX", "256")];
+    let settings = [
+        ("HEARTH__MODEL__CONCURRENT_MAX", "256"),
+        ("HEARTH__STORE__TIMEOUT_MS", "20000"),
+        ("HEARTH__STORE__COMMIT_TIMEOUT_MS", "20000"),
+    ];
     let mut server = model_upstream::start(&backend.url(), &model, &settings).await;
     for round in 0..2 {
         run(&server, &model, round).await;

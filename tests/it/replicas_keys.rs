@@ -140,7 +140,12 @@ async fn five_hundred_clients_repeat_their_requests_on_two_replicas() {
     let database = TestDatabase::empty().await.unwrap();
     let model = ModelServer::start().await;
     // A thousand at once ask the model, whichever replica they come to.
-    let settings = [("HEARTH__MODEL__QUEUE_MAX", "1000")];
+    // However slow the machine is, nobody is told that the store is.
+    let settings = [
+        ("HEARTH__MODEL__QUEUE_MAX", "1000"),
+        ("HEARTH__STORE__TIMEOUT_MS", "20000"),
+        ("HEARTH__STORE__COMMIT_TIMEOUT_MS", "20000"),
+    ];
     let replicas = [
         model_upstream::start(&database.url(), &model, &settings).await,
         model_upstream::start(&database.url(), &model, &settings).await,
