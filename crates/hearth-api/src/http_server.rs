@@ -21,6 +21,10 @@ use crate::startup::ServeError;
 /// How long a connection that is being closed waits for its peer.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes that are gathered from a body's pieces before they are sent: the head, messages and tail of most histories go in one call of the
+/// system. A connection keeps a buffer of up to this size once it had use for it, as it would in any case.
+const WRITE_BUFFER_BYTES: usize = 128 << 10;
+
 /// How long connections wait for their clients.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
@@ -118,6 +122,7 @@ where
         .keep_alive(patience.idle)
         .client_request_timeout(patience.head)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .h1_write_buffer_size(WRITE_BUFFER_BYTES)
         // A piece of a stream would else wait for the client to acknowledge the one before, which takes it 40 ms.
         .tcp_nodelay(true)
         .on_connect_ext(|_, extensions| introduce(extensions))

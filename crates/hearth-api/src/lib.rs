@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod open_model;
 pub mod open_store;
 pub mod openapi;
+pub mod pieces_body;
 pub mod rate_limit;
 pub mod request_context;
 pub mod routes;

@@ -89,8 +89,19 @@ const FOLLOW: Access = Access::Key(Some(Scope::Chat), Named::InQuery);
 /// To load whatever the body lists.
 const LOAD: Access = Access::Key(Some(Scope::Admin), Named::InSessions);
 
-/// Every path. The first one that fits answers.
+/// Every path. The first one that fits answers, and a path is held against each before it: the busiest come first.
 pub const ROUTES: &[Entry] = &[
+    entry("/chatbot/v1/chat", &[Post(TALK)], |at| {
+        at.route(web::post().to(chat::chat))
+    }),
+    entry(
+        "/chatbot/v1/sessions/{id}/messages",
+        &[Get(READ), Post(CHANGE)],
+        |at| {
+            at.route(read().to(messages::read))
+                .route(web::post().to(append::append))
+        },
+    ),
     entry("/chatbot/health", &[Get(PUBLIC)], |at| {
         at.route(read().to(health::live))
     }),
@@ -115,9 +126,6 @@ pub const ROUTES: &[Entry] = &[
     entry("/chatbot/docs/{file:.*}", &[Get(PUBLIC)], |at| {
         at.route(read().to(docs::file))
     }),
-    entry("/chatbot/v1/chat", &[Post(TALK)], |at| {
-        at.route(web::post().to(chat::chat))
-    }),
     entry("/chatbot/v1/turns/{turn_id}/events", &[Get(FOLLOW)], |at| {
         at.route(read().to(turns::events))
     }),
@@ -136,14 +144,6 @@ pub const ROUTES: &[Entry] = &[
     entry("/chatbot/v1/sessions/{id}", &[Delete(CHANGE)], |at| {
         at.route(web::delete().to(erase::session))
     }),
-    entry(
-        "/chatbot/v1/sessions/{id}/messages",
-        &[Get(READ), Post(CHANGE)],
-        |at| {
-            at.route(read().to(messages::read))
-                .route(web::post().to(append::append))
-        },
-    ),
     entry("/chatbot/v1/sessions/{id}/warm-up", &[Post(CHANGE)], |at| {
         at.route(web::post().to(warm_up::one))
     }),

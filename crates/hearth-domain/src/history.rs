@@ -18,8 +18,8 @@ use crate::window::{Cut, WindowLimits, cut};
 /// One heap block: the contents, and about 90 bytes a message beyond them.
 #[derive(Debug, Clone)]
 pub struct History {
-    /// The messages' JSON objects, comma-separated, without brackets; behind them, for each object, where it ends: four bytes, little
-    /// end first. The next object begins one byte later, after the comma.
+    /// The messages' JSON objects, comma-separated, without brackets; behind them, for each object, its [`Mark`]. The next object begins
+    /// one byte after the end of the one before, behind the comma.
     block: Box<[u8]>,
     version: Version,
     etag: [u8; 8],
@@ -28,8 +28,47 @@ pub struct History {
     truncated: bool,
 }
 
-/// Bytes of an offset.
-const END_BYTES: usize = size_of::<u32>();
+/// Bytes of a [`Mark`].
+const MARK_BYTES: usize = size_of::<u32>();
+
+/// Where a message's object ends, and who said it: what is asked of a message without reading it. Four bytes, little end first.
+#[derive(Debug, Clone, Copy)]
+struct Mark(u32);
+
+impl Mark {
+    /// The bits of an end; those above are the role's.
+    const END_BITS: u32 = 30;
+
+    /// A mark; nothing where the end is too far away.
+    fn new(end: usize, role: Role) -> Option<Self> {
+        let end = u32::try_from(end).ok().filter(|end| end >> Self::END_BITS == 0)?;
+        let role = match role {
+            Role::User => 0,
+            Role::Assistant => 1,
+            Role::System => 2,
+            Role::Tool => 3,
+        };
+        Some(Self(role << Self::END_BITS | end))
+    }
+
+    const fn end(self) -> u32 {
+        self.0 & ((1 << Self::END_BITS) - 1)
+    }
+
+    const fn role(self) -> Role {
+        match self.0 >> Self::END_BITS {
+            0 => Role::User,
+            1 => Role::Assistant,
+            2 => Role::System,
+            _ => Role::Tool,
+        }
+    }
+
+    /// The same message, in a block that begins so many bytes later.
+    const fn moved_up(self, bytes: u32) -> Self {
+        Self(self.0 - bytes)
+    }
+}
 
 /// Why rows are no history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +76,8 @@ pub enum HistoryError {
     /// The ids do not grow: the store returned the rows in another order.
     #[error("the messages are not in the order of their ids")]
     Unordered,
-    /// The window's JSON does not fit into 4 GiB.
-    #[error("the window is larger than 4 GiB")]
+    /// The window's JSON does not fit into 1 GiB.
+    #[error("the window is larger than 1 GiB")]
     TooLarge,
 }
 
@@ -64,7 +103,7 @@ impl History {
         let roles: Vec<Role> = rows.iter().map(|row| row.role).collect();
         let Cut { start, truncated } = cut(&roles, false, limits);
         let kept = rows.get(start..).unwrap_or_default();
-        let mut draft = Draft::with_room_for(0, kept);
+        let mut draft = Draft::with_room_for(None, kept);
         for row in kept {
             draft.push(row)?;
         }
@@ -91,8 +130,11 @@ impl History {
             .collect();
         let Cut { start, truncated } = cut(&roles, self.truncated, limits);
         let added = turn.get(start.saturating_sub(self.len())..).unwrap_or_default();
-        let mut draft = Draft::with_room_for(self.json().len(), added);
-        draft.take_over(self, start);
+        let kept = (start < self.len()).then_some((self, start));
+        let mut draft = Draft::with_room_for(kept, added);
+        if let Some((history, start)) = kept {
+            draft.take_over(history, start);
+        }
         for message in added {
             draft.push(message)?;
         }
@@ -114,7 +156,7 @@ impl History {
     /// Messages in it.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.parts().1.len() / END_BYTES
+        self.parts().1.len() / MARK_BYTES
     }
 
     /// Whether it holds no message.
@@ -141,10 +183,10 @@ impl History {
         self.truncated
     }
 
-    /// The id of its oldest message.
+    /// The id of its oldest message. Reads the id alone.
     #[must_use]
     pub fn oldest(&self) -> Option<MessageId> {
-        self.messages().next().map(|message| message.id)
+        self.objects().next().and_then(json::read_id)
     }
 
     /// A hash of its content, version and truncation (XXH3, 64 bits, stable across processes): equal where a client would be sent the
@@ -154,9 +196,9 @@ impl History {
         self.etag
     }
 
-    /// Who said each message, oldest first. Reads the roles alone.
+    /// Who said each message, oldest first. Reads no message.
     pub fn roles(&self) -> impl Iterator<Item = Role> {
-        self.objects().filter_map(json::read_role)
+        self.marks().map(Mark::role)
     }
 
     /// Bytes of the contents as JSON strings from the message at `index` on, never too few and at most 50 a message too many; zero past
@@ -178,7 +220,7 @@ impl History {
         self.block.len()
     }
 
-    /// The objects' bytes, and their ends.
+    /// The objects' bytes, and their marks'.
     fn parts(&self) -> (&[u8], &[u8]) {
         let json_len = usize::try_from(self.json_len).unwrap_or(usize::MAX);
         self.block.split_at_checked(json_len).unwrap_or_default()
@@ -189,6 +231,11 @@ impl History {
         (0..self.len()).filter_map(move |index| json.get(self.begin_of(index)..self.end_of(index)?))
     }
 
+    fn marks(&self) -> impl Iterator<Item = Mark> {
+        let (marks, _) = self.parts().1.as_chunks::<MARK_BYTES>();
+        marks.iter().map(|mark| Mark(u32::from_le_bytes(*mark)))
+    }
+
     fn begin_of(&self, index: usize) -> usize {
         index
             .checked_sub(1)
@@ -197,9 +244,8 @@ impl History {
     }
 
     fn end_of(&self, index: usize) -> Option<usize> {
-        let (ends, _) = self.parts().1.as_chunks::<END_BYTES>();
-        ends.get(index)
-            .and_then(|end| usize::try_from(u32::from_le_bytes(*end)).ok())
+        let mark = self.marks().nth(index)?;
+        usize::try_from(mark.end()).ok()
     }
 }
 
@@ -215,41 +261,43 @@ impl Eq for History {}
 #[derive(Default)]
 struct Draft {
     json: Vec<u8>,
-    ends: Vec<u32>,
+    marks: Vec<Mark>,
     responses: u16,
     newest: Option<MessageId>,
 }
 
 impl Draft {
-    fn with_room_for(bytes: usize, added: &[MessageView<'_>]) -> Self {
-        let added: usize = added
-            .iter()
-            .map(|message| message.content.len() + json::MESSAGE_OVERHEAD_BYTES)
-            .sum();
+    /// A draft for the messages of `history` from the one at `start` on, and those that are added: with room for all of its block.
+    fn with_room_for(kept: Option<(&History, usize)>, added: &[MessageView<'_>]) -> Self {
+        let (kept_bytes, kept_messages) = kept.map_or((0, 0), |(history, start)| {
+            let bytes = history.json().len().saturating_sub(history.begin_of(start));
+            (bytes, history.len().saturating_sub(start))
+        });
+        let messages = kept_messages + added.len();
+        let added_bytes: usize = added.iter().map(json::message_bytes).sum();
+        // Between two messages there is a comma; those of the kept ones are among their bytes.
+        let commas = messages.saturating_sub(1) - kept_messages.saturating_sub(1);
         Self {
-            json: Vec::with_capacity(bytes + added),
+            json: Vec::with_capacity(kept_bytes + added_bytes + commas + messages * MARK_BYTES),
+            marks: Vec::with_capacity(messages),
             ..Self::default()
         }
     }
 
     /// Copies the objects of `history` from the one at `start` on, as one block.
     fn take_over(&mut self, history: &History, start: usize) {
-        if start >= history.len() {
-            return;
-        }
         let begin = history.begin_of(start);
-        let Some(bytes) = history.json().get(begin..) else {
+        let (Some(bytes), Ok(moved)) = (history.json().get(begin..), u32::try_from(begin)) else {
             return;
         };
         self.json.extend_from_slice(bytes);
-        let ends = (start..history.len()).filter_map(|index| history.end_of(index));
-        self.ends
-            .extend(ends.filter_map(|end| u32::try_from(end - begin).ok()));
+        let marks = history.marks().skip(start);
+        self.marks.extend(marks.map(|mark| mark.moved_up(moved)));
         let roles = history.roles().skip(start);
         self.responses = roles.fold(0, |responses, role| {
             responses + u16::from(role == Role::Assistant)
         });
-        self.newest = history.messages().next_back().map(|message| message.id);
+        self.newest = history.objects().next_back().and_then(json::read_id);
     }
 
     fn push(&mut self, message: &MessageView<'_>) -> Result<(), HistoryError> {
@@ -260,8 +308,8 @@ impl Draft {
             self.json.push(b',');
         }
         json::write_message(&mut self.json, message);
-        self.ends
-            .push(u32::try_from(self.json.len()).map_err(|_| HistoryError::TooLarge)?);
+        let mark = Mark::new(self.json.len(), message.role);
+        self.marks.push(mark.ok_or(HistoryError::TooLarge)?);
         self.responses += u16::from(message.role == Role::Assistant);
         self.newest = Some(message.id);
         Ok(())
@@ -273,10 +321,9 @@ impl Draft {
         hash.update(&version.get().to_le_bytes());
         hash.update(&[u8::from(truncated)]);
         // The last end is the length, and fits by that.
-        let json_len = self.ends.last().copied().unwrap_or(0);
+        let json_len = self.marks.last().map_or(0, |mark| mark.end());
         let mut block = self.json;
-        block.reserve_exact(self.ends.len() * END_BYTES);
-        block.extend(self.ends.iter().flat_map(|end| end.to_le_bytes()));
+        block.extend(self.marks.iter().flat_map(|mark| mark.0.to_le_bytes()));
         History {
             block: block.into_boxed_slice(),
             version,

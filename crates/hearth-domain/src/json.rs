@@ -8,7 +8,6 @@ use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 
 use crate::ids::MessageId;
 use crate::message::{MessageView, Status};
-use crate::role::Role;
 
 const ID: &[u8] = b"{\"id\":";
 const ROLE: &[u8] = b",\"role\":\"";
@@ -20,9 +19,19 @@ const END_INCOMPLETE: &[u8] = b"\",\"status\":\"incomplete\"}";
 /// Bytes of a time as [`write_time`] writes it.
 const TIME_BYTES: usize = 27;
 
+/// Bytes of the shortest role.
+const ROLE_BYTES_MIN: usize = 4;
+
 /// Bytes that every message has around its content, the content's quotes included: those of the shortest id and role.
-pub const MESSAGE_BYTES_MIN: usize =
-    ID.len() + 1 + ROLE.len() + 4 + CONTENT.len() + 2 + CREATED_AT.len() + TIME_BYTES + END.len();
+pub const MESSAGE_BYTES_MIN: usize = ID.len()
+    + 1
+    + ROLE.len()
+    + ROLE_BYTES_MIN
+    + CONTENT.len()
+    + 2
+    + CREATED_AT.len()
+    + TIME_BYTES
+    + END.len();
 
 /// Bytes that a message needs beyond its content in a history, for all but the longest ids: what buffers reserve.
 pub const MESSAGE_OVERHEAD_BYTES: usize = 100;
@@ -43,6 +52,29 @@ pub fn write_message(out: &mut Vec<u8>, message: &MessageView<'_>) {
     });
 }
 
+/// The bytes that [`write_message`] writes, so that a buffer is made as large as it has to be and no larger.
+#[must_use]
+pub fn message_bytes(message: &MessageView<'_>) -> usize {
+    let id = message.id.0;
+    let digits = id.unsigned_abs().checked_ilog10().unwrap_or(0) + u32::from(id < 0);
+    let status = match message.status {
+        Status::Complete => 0,
+        Status::Incomplete => END_INCOMPLETE.len() - END.len(),
+    };
+    let role = message.role.as_str().len() - ROLE_BYTES_MIN;
+    MESSAGE_BYTES_MIN + usize::try_from(digits).unwrap_or(0) + role + escaped_bytes(&message.content) + status
+}
+
+/// The bytes between the quotes of a JSON string.
+fn escaped_bytes(text: &str) -> usize {
+    let more = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+        0..0x20 => 5,
+        _ => 0,
+    };
+    text.len() + text.bytes().map(more).sum::<usize>()
+}
+
 /// Reads back what [`write_message`] wrote; nothing where the bytes are not of that layout.
 #[must_use]
 pub fn read_message(json: &[u8]) -> Option<MessageView<'_>> {
@@ -51,17 +83,12 @@ pub fn read_message(json: &[u8]) -> Option<MessageView<'_>> {
         None => (json.strip_suffix(END)?, Status::Complete),
     };
     let (body, time) = body.split_at_checked(body.len().checked_sub(TIME_BYTES)?)?;
-    let rest = body.strip_suffix(CREATED_AT)?.strip_prefix(ID)?;
-    let digits = rest
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit() || **byte == b'-')
-        .count();
-    let (id, rest) = rest.split_at_checked(digits)?;
+    let (id, rest) = split_id(body.strip_suffix(CREATED_AT)?)?;
     let rest = rest.strip_prefix(ROLE)?;
     let letters = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
     let (role, rest) = rest.split_at_checked(letters)?;
     Some(MessageView {
-        id: MessageId(std::str::from_utf8(id).ok()?.parse().ok()?),
+        id,
         role: std::str::from_utf8(role).ok()?.parse().ok()?,
         content: read_string(rest.strip_prefix(CONTENT)?)?,
         created_at: read_time(time)?,
@@ -69,17 +96,23 @@ pub fn read_message(json: &[u8]) -> Option<MessageView<'_>> {
     })
 }
 
-/// The role alone, for a cut that needs no more.
+/// The id alone, for whoever needs no more.
 #[must_use]
-pub fn read_role(json: &[u8]) -> Option<Role> {
+pub fn read_id(json: &[u8]) -> Option<MessageId> {
+    let (id, _) = split_id(json)?;
+    Some(id)
+}
+
+/// The id, and what comes behind it.
+fn split_id(json: &[u8]) -> Option<(MessageId, &[u8])> {
     let rest = json.strip_prefix(ID)?;
     let digits = rest
         .iter()
         .take_while(|byte| byte.is_ascii_digit() || **byte == b'-')
         .count();
-    let rest = rest.get(digits..)?.strip_prefix(ROLE)?;
-    let letters = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
-    std::str::from_utf8(rest.get(..letters)?).ok()?.parse().ok()
+    let (id, rest) = rest.split_at_checked(digits)?;
+    let id = std::str::from_utf8(id).ok()?.parse().ok()?;
+    Some((MessageId(id), rest))
 }
 
 /// Appends `text` as a JSON string with its quotes.
@@ -147,6 +180,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::role::Role;
 
     fn any_view() -> impl Strategy<Value = MessageView<'static>> {
         let roles = prop_oneof![
@@ -174,7 +208,8 @@ mod tests {
         fn what_is_written_is_read_back(view in any_view()) {
             let mut json = Vec::new();
             write_message(&mut json, &view);
-            prop_assert_eq!(read_role(&json), Some(view.role));
+            prop_assert_eq!(read_id(&json), Some(view.id));
+            prop_assert_eq!(message_bytes(&view), json.len());
             prop_assert_eq!(read_message(&json), Some(view));
         }
 

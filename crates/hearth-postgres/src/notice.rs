@@ -90,6 +90,8 @@ fn change(key: Option<ConversationKey>, what: &Value, own: bool) -> Option<Optio
 /// A change starts a new message where those before it have 6,000 bytes. Valid ids make less than 1,700 bytes, each. Longer ones come
 /// from other programs, and are in nobody's memory.
 ///
+/// `OFFSET 0` has each change written once: the planner would else write it anew wherever it is named.
+///
 /// A full queue of notices would fail the transaction. Where it is half full, because somebody listens and does not read, nobody is told:
 /// the heartbeats of the feed stop long before that, and with them the trust in memory.
 pub(crate) fn push_told<'b>(
@@ -118,7 +120,7 @@ pub(crate) fn push_told<'b>(
         what,
         ")::text AS change FROM ",
         changed,
-        ") AS changes WHERE octet_length(change) < 1900) AS divided \
+        " OFFSET 0) AS changes WHERE octet_length(change) < 1900) AS divided \
                   GROUP BY part) AS messages \
              WHERE pg_notification_queue_usage() < 0.5 \
          )",

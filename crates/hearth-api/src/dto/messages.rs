@@ -1,37 +1,52 @@
-//! `GET /chatbot/v1/sessions/{id}/messages`: the head is made for each request, the messages are ready.
+//! `GET /chatbot/v1/sessions/{id}/messages`: head and tail are made for each request, the messages are ready and are not copied.
 
 use bytes::Bytes;
 use hearth_cache::Reading;
 use hearth_domain::ports::Page;
 use hearth_domain::{ConversationKey, History, Message, MessageId, Role, json};
 
+use crate::pieces_body::PiecesBody;
+
 /// Bytes that the head and the tail need beyond the ids.
 const FRAME_BYTES: usize = 256;
 
 /// A history as a body: its head, its messages as they lie in memory, its tail.
 #[must_use]
-pub fn history_body(key: &ConversationKey, reading: &Reading) -> Bytes {
+pub fn history_body(key: &ConversationKey, reading: Reading) -> PiecesBody {
     let history = reading.history();
-    let mut body = Vec::with_capacity(FRAME_BYTES + ids_bytes(key) + history.json().len());
-    body.push(b'{');
-    write_key(&mut body, key);
+    let mut head = Vec::with_capacity(FRAME_BYTES + ids_bytes(key));
+    head.push(b'{');
+    write_key(&mut head, key);
     write_member(
-        &mut body,
+        &mut head,
         "version",
         i64::try_from(history.version().get()).unwrap_or(i64::MAX),
     );
-    write_member(&mut body, "responses", i64::from(history.responses()));
-    write_truncated(&mut body, history.is_truncated());
-    body.extend_from_slice(b",\"source\":\"");
-    body.extend_from_slice(reading.source().as_str().as_bytes());
-    body.push(b'"');
+    write_member(&mut head, "responses", i64::from(history.responses()));
+    write_truncated(&mut head, history.is_truncated());
+    head.extend_from_slice(b",\"source\":\"");
+    head.extend_from_slice(reading.source().as_str().as_bytes());
+    head.push(b'"');
     if reading.is_degraded() {
-        body.extend_from_slice(b",\"degraded\":true");
+        head.extend_from_slice(b",\"degraded\":true");
     }
-    body.extend_from_slice(b",\"messages\":[");
-    body.extend_from_slice(history.json());
-    write_tail(&mut body, older_than(history));
-    Bytes::from(body)
+    head.extend_from_slice(b",\"messages\":[");
+    let mut tail = Vec::new();
+    write_tail(&mut tail, older_than(history));
+    PiecesBody::new([
+        Bytes::from(head),
+        Bytes::from_owner(ReadyMessages(reading)),
+        Bytes::from(tail),
+    ])
+}
+
+/// The messages of a history that was read, kept for as long as somebody sends them.
+struct ReadyMessages(Reading);
+
+impl AsRef<[u8]> for ReadyMessages {
+    fn as_ref(&self) -> &[u8] {
+        self.0.history().json()
+    }
 }
 
 /// A page of a session's messages as a body, read from the store.
@@ -72,7 +87,7 @@ pub fn page_body(key: &ConversationKey, page: &Page) -> Bytes {
 
 /// The cursor to what is older than a history: its oldest message, where there is anything.
 fn older_than(history: &History) -> Option<MessageId> {
-    history.oldest().filter(|_| history.is_truncated())
+    history.is_truncated().then(|| history.oldest()).flatten()
 }
 
 fn ids_bytes(key: &ConversationKey) -> usize {

@@ -36,7 +36,7 @@ pub async fn read(request: HttpRequest) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
         .insert_header((ETAG, etag))
-        .body(history_body(&conversation.key, &reading)))
+        .body(history_body(&conversation.key, reading)))
 }
 
 async fn page(

@@ -157,7 +157,6 @@ impl Waiting {
     /// same session.
     fn take(&mut self) -> Vec<PendingTurn> {
         let mut batch: Vec<PendingTurn> = Vec::new();
-        let mut sessions: HashSet<ConversationKey> = HashSet::new();
         let mut requests: HashSet<RequestKey> = HashSet::new();
         let mut blocked = self.held.clone();
         let mut passed = Vec::new();
@@ -174,15 +173,14 @@ impl Waiting {
                 .as_ref()
                 .map(|completion| &completion.request);
             let is_taken = request.is_some_and(|request| requests.contains(request));
-            if blocked.contains(key) || (is_alone && sessions.contains(key)) || is_taken {
+            let is_shared = is_alone && batch.iter().any(|other| other.append().key == *key);
+            if blocked.contains(key) || is_shared || is_taken {
                 blocked.insert(key.clone());
                 passed.push(turn);
                 continue;
             }
             if is_alone {
                 blocked.insert(key.clone());
-            } else {
-                sessions.insert(key.clone());
             }
             requests.extend(request.cloned());
             bytes += turn.bytes();

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use hearth_domain::Committed;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use super::turn::PendingTurn;
 use crate::error::{Failure, Fault};
 use crate::pool::Pool;
 use crate::queries::{AnnulBatch, Annulment, AppendTurns};
-use crate::rows::committed::CommittedRow;
+use crate::rows::committed::CommittedBatch;
 
 /// The pause after the second failure, and the longest one.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
@@ -22,13 +23,13 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// Commits turns with one statement. Those that are too late when a connection is there are told so and left out.
 ///
-/// Brings the turns that went, and their rows; a failure leaves nothing open but [`Failure::Lost`]. The last deadline of the turns bounds
-/// the attempts. `trouble` is told when an outcome is in doubt.
+/// Brings the turns that went, and what each came to, nothing where its session was refused; a failure leaves nothing open but
+/// [`Failure::Lost`]. The last deadline of the turns bounds the attempts. `trouble` is told when an outcome is in doubt.
 pub(super) async fn execute<'a>(
     work: &Work,
     turns: &[&'a PendingTurn],
     trouble: &Notify,
-) -> (Vec<&'a PendingTurn>, Result<Vec<CommittedRow>, Failure>) {
+) -> (Vec<&'a PendingTurn>, Result<Vec<Option<Committed>>, Failure>) {
     let pool = &work.pool;
     let now = Instant::now();
     let deadline = turns.iter().map(|turn| turn.deadline()).max().unwrap_or(now);
@@ -56,7 +57,9 @@ pub(super) async fn execute<'a>(
     if let Err(Failure::NotSent(_) | Failure::Refused(_)) = result {
         sent.iter().for_each(|turn| turn.set_not_sent());
     }
-    (sent, result)
+    // It is committed, and nobody can say as what.
+    let outcomes = result.and_then(|answer| batch.outcomes(&answer).map_err(Failure::Lost));
+    (sent, outcomes)
 }
 
 /// Executes a batch whose outcome is in doubt again, until there is one or its time is up.
@@ -65,17 +68,17 @@ async fn resolve(
     batch: &AppendTurns<'_>,
     deadline: Instant,
     mut fault: Fault,
-) -> Result<Vec<CommittedRow>, Failure> {
+) -> Result<CommittedBatch, Failure> {
     let id = batch.batch();
     tracing::warn!(batch = %id, %fault, "the outcome of a commit is in doubt, it is executed again");
     let mut pauses = Pauses::of(id);
     while Instant::now() < deadline {
         fault = match pool.execute(batch, deadline).await {
-            Ok(rows) => return Ok(rows),
+            Ok(answer) => return Ok(answer),
             // This attempt did nothing, but the one before may still be on its way.
             Err(Failure::Refused(refusal)) => match pool.execute(&AnnulBatch(id), deadline).await {
                 Ok(Annulment::Annulled) => return Err(Failure::Refused(refusal)),
-                Ok(Annulment::Committed(rows)) => return Ok(rows),
+                Ok(Annulment::Committed(answer)) => return Ok(answer),
                 Err(failure) => failure.fault(),
             },
             Err(failure) => failure.fault(),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::pool::Intent;
 use crate::queries::batch_answer::{BatchAnswer, says_noted};
 use crate::queries::fixed_statement;
-use crate::rows::committed::CommittedRow;
+use crate::rows::committed::CommittedBatch;
 
 /// Notes a batch as one that did nothing.
 pub(crate) struct AnnulBatch(pub(crate) Uuid);
@@ -19,8 +19,8 @@ pub(crate) struct AnnulBatch(pub(crate) Uuid);
 pub(crate) enum Annulment {
     /// It was not committed, and never will be: whatever of it is still on its way meets the note.
     Annulled,
-    /// It was committed before, with these rows.
-    Committed(Vec<CommittedRow>),
+    /// It was committed before, with this answer.
+    Committed(CommittedBatch),
 }
 
 impl Intent for AnnulBatch {
@@ -30,8 +30,8 @@ impl Intent for AnnulBatch {
         match Note(self.0).execute(connection).await {
             Ok(_) => Ok(Annulment::Annulled),
             Err(error) if says_noted(&error) => {
-                let rows = BatchAnswer(self.0).load(connection).await?;
-                Ok(Annulment::Committed(rows))
+                let answer = BatchAnswer(self.0).get_result(connection).await?;
+                Ok(Annulment::Committed(answer))
             }
             Err(error) => Err(error),
         }
@@ -44,9 +44,9 @@ fixed_statement!(Note, ());
 
 impl QueryFragment<Pg> for Note {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("INSERT INTO chatbot_commits (batch_id, turns, versions, ids, times) VALUES (");
+        out.push_sql("INSERT INTO chatbot_commits (batch_id, messages, versions, ids, times) VALUES (");
         out.push_bind_param::<SqlUuid, _>(&self.0)?;
-        out.push_sql(", '{}', '{}', '{}', '{}')");
+        out.push_sql(", 0, '{}', '{}', '{}')");
         Ok(())
     }
 }

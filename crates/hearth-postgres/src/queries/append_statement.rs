@@ -4,10 +4,10 @@
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 
 use crate::notice;
-use crate::queries::append_turns::{AppendTurns, MessageColumns, RequestColumns};
+use crate::queries::append_turns::{AppendTurns, MessageColumns, RequestColumns, SessionColumns};
 
 /// The statement of a batch: where turns name `VERSIONS`, each session is looked up once more; where some are `KEYED`, their requests
 /// are locked and completed; where others are to be `TOLD`, they are.
@@ -18,8 +18,8 @@ pub(super) struct Statement<'a, const VERSIONS: bool, const KEYED: bool, const T
 impl<const VERSIONS: bool, const KEYED: bool, const TOLD: bool> Query
     for Statement<'_, VERSIONS, KEYED, TOLD>
 {
-    /// The place of the session's first turn in the batch, the session's version with all its turns, and a row's id and time.
-    type SqlType = (BigInt, BigInt, BigInt, Timestamptz);
+    /// The versions of the sessions, and the ids and times of the messages that were added.
+    type SqlType = (Array<Nullable<BigInt>>, Array<BigInt>, Array<Timestamptz>);
 }
 
 impl<const VERSIONS: bool, const KEYED: bool, const TOLD: bool> QueryId
@@ -34,12 +34,11 @@ impl<const VERSIONS: bool, const KEYED: bool, const TOLD: bool> QueryFragment<Pg
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let batch = self.0;
-        push_turns::<VERSIONS, KEYED>(batch, &mut out)?;
+        push_sessions::<VERSIONS, KEYED>(&batch.sessions, &mut out)?;
         if KEYED {
             push_claims(&batch.requests, &mut out)?;
         }
-        push_sessions::<VERSIONS, KEYED>(&mut out);
-        push_raised::<VERSIONS>(&mut out);
+        push_raised::<VERSIONS, KEYED>(&mut out);
         if TOLD {
             out.push_sql(", ");
             let replica = batch.replica.as_deref().unwrap_or_default();
@@ -50,33 +49,39 @@ impl<const VERSIONS: bool, const KEYED: bool, const TOLD: bool> QueryFragment<Pg
             out.push_sql(COMPLETED);
         }
         out.push_sql(
-            ", noted AS (INSERT INTO chatbot_commits (batch_id, turns, versions, ids, times) SELECT ",
+            ", noted AS (INSERT INTO chatbot_commits (batch_id, messages, versions, ids, times) SELECT ",
         );
         out.push_bind_param::<SqlUuid, _>(&batch.batch)?;
         out.push_sql(NOTED);
-        out.push_sql(") SELECT first, version, id, created_at FROM answer");
+        out.push_sql(") SELECT versions, ids, times FROM noted");
         Ok(())
     }
 }
 
-/// Begins the statement with the turns, which are numbered from 1.
-fn push_turns<'b, const VERSIONS: bool, const KEYED: bool>(
-    batch: &'b AppendTurns<'_>,
+/// Begins the statement with the sessions, which are numbered from 1 in the order of their keys.
+fn push_sessions<'b, const VERSIONS: bool, const KEYED: bool>(
+    sessions: &'b SessionColumns<'_>,
     out: &mut AstPass<'_, 'b, Pg>,
 ) -> QueryResult<()> {
-    out.push_sql("WITH turn AS MATERIALIZED (SELECT * FROM unnest(");
-    batch.turns.push_to(out)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Array<Nullable<BigInt>>, _>(&batch.reads)?;
+    out.push_sql("WITH session AS MATERIALIZED (SELECT * FROM unnest(");
+    for texts in [&sessions.departments, &sessions.users, &sessions.sessions] {
+        out.push_bind_param::<Array<Text>, _>(texts)?;
+        out.push_sql(", ");
+    }
+    for numbers in [&sessions.turns, &sessions.messages] {
+        out.push_bind_param::<Array<BigInt>, _>(numbers)?;
+        out.push_sql(", ");
+    }
+    out.push_bind_param::<Array<Nullable<BigInt>>, _>(&sessions.reads)?;
     if VERSIONS {
         out.push_sql(", ");
-        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&batch.expected)?;
+        out.push_bind_param::<Array<Nullable<BigInt>>, _>(&sessions.expected)?;
     }
     if KEYED {
         out.push_sql(", ");
-        out.push_bind_param::<Array<Bool>, _>(&batch.keyed)?;
+        out.push_bind_param::<Array<BigInt>, _>(&sessions.keyed)?;
     }
-    out.push_sql(") WITH ORDINALITY AS t (department, user_id, session_id, read_version");
+    out.push_sql(") WITH ORDINALITY AS t (department, user_id, session_id, turns, messages, read_version");
     out.push_sql(if VERSIONS { ", expected" } else { "" });
     out.push_sql(if KEYED { ", keyed" } else { "" });
     out.push_sql(", number))");
@@ -88,7 +93,7 @@ fn push_turns<'b, const VERSIONS: bool, const KEYED: bool>(
 fn push_claims<'b>(requests: &'b RequestColumns<'_>, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
     out.push_sql(
         ", claim AS MATERIALIZED ( \
-             SELECT r.*, c.answer, c.turn, c.nth, c.first_message, c.last_message FROM unnest(",
+             SELECT r.*, c.answer, c.session, c.nth, c.first_message, c.last_message FROM unnest(",
     );
     out.push_bind_param::<Array<Text>, _>(&requests.departments)?;
     out.push_sql(", ");
@@ -101,12 +106,17 @@ fn push_claims<'b>(requests: &'b RequestColumns<'_>, out: &mut AstPass<'_, 'b, P
     out.push_bind_param::<Array<SqlUuid>, _>(&requests.owners)?;
     out.push_sql(", ");
     out.push_bind_param::<Array<Jsonb>, _>(&requests.answers)?;
-    for numbers in [&requests.turns, &requests.nths, &requests.firsts, &requests.lasts] {
+    for numbers in [
+        &requests.sessions,
+        &requests.nths,
+        &requests.firsts,
+        &requests.lasts,
+    ] {
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(numbers)?;
     }
     out.push_sql(
-        ") AS c (department, user_id, endpoint, key, owner, answer, turn, nth, first_message, last_message) \
+        ") AS c (department, user_id, endpoint, key, owner, answer, session, nth, first_message, last_message) \
              CROSS JOIN LATERAL ( \
                  SELECT department, user_id, endpoint, key, body_hash, session_id, owner, lease_until, created_at \
                  FROM chatbot_requests \
@@ -119,36 +129,12 @@ fn push_claims<'b>(requests: &'b RequestColumns<'_>, out: &mut AstPass<'_, 'b, P
     Ok(())
 }
 
-/// The distinct sessions, each with its first turn, the number of its turns and the oldest version that one of them read; none where the
-/// claim of a turn is lost.
-fn push_sessions<const VERSIONS: bool, const KEYED: bool>(out: &mut AstPass<'_, '_, Pg>) {
-    out.push_sql(
-        ", session AS MATERIALIZED ( \
-             SELECT turn.department, turn.user_id, turn.session_id, min(turn.number) AS first, \
-                    count(*) AS turns, min(turn.read_version) AS read_version",
-    );
-    out.push_sql(if VERSIONS {
-        ", min(turn.expected) AS expected"
-    } else {
-        ""
-    });
-    out.push_sql(" FROM turn");
-    if KEYED {
-        out.push_sql(" LEFT JOIN claim ON claim.turn = turn.number");
-    }
-    out.push_sql(" GROUP BY turn.department, turn.user_id, turn.session_id");
-    if KEYED {
-        out.push_sql(" HAVING count(claim.turn) = count(*) FILTER (WHERE turn.keyed)");
-    }
-    out.push_sql(")");
-}
-
 /// Creates or locks each session's row and raises its version, in the order of the keys, so that no two batches wait for each other.
 ///
-/// A session is not raised where a turn read what is erased, or where it is not at the version that its turn names: both are compared
-/// under the row's lock. The first looks for the turn only where there was an erase. A session that is named with a version above 0 and
-/// has no row is in conflict, and must not come into being.
-fn push_raised<const VERSIONS: bool>(out: &mut AstPass<'_, '_, Pg>) {
+/// A session is not raised where the claim of one of its turns is lost, where a turn read what is erased, or where it is not at the version
+/// that its turn names: the last two are compared under the row's lock. The fence looks for the session only where there was an erase. A
+/// session that is named with a version above 0 and has no row is in conflict, and must not come into being.
+fn push_raised<const VERSIONS: bool, const KEYED: bool>(out: &mut AstPass<'_, '_, Pg>) {
     out.push_sql(
         ", raised AS ( \
              INSERT INTO chatbot_sessions AS s \
@@ -156,15 +142,26 @@ fn push_raised<const VERSIONS: bool>(out: &mut AstPass<'_, '_, Pg>) {
              SELECT n.department, n.user_id, n.session_id, n.turns, clock_timestamp(), clock_timestamp() \
              FROM session n",
     );
+    if KEYED {
+        out.push_sql(
+            " LEFT JOIN (SELECT session, count(*) AS held FROM claim GROUP BY session) AS claims \
+                  ON claims.session = n.number",
+        );
+    }
+    out.push_sql(if KEYED {
+        " WHERE coalesce(claims.held, 0) = n.keyed"
+    } else {
+        " WHERE true"
+    });
     if VERSIONS {
         out.push_sql(
-            " WHERE coalesce(n.expected, 0) = 0 \
+            " AND (coalesce(n.expected, 0) = 0 \
                  OR EXISTS (SELECT FROM chatbot_sessions k WHERE k.department = n.department \
-                            AND k.user_id = n.user_id AND k.session_id = n.session_id)",
+                            AND k.user_id = n.user_id AND k.session_id = n.session_id))",
         );
     }
     out.push_sql(
-        " ORDER BY n.department COLLATE \"C\", n.user_id COLLATE \"C\", n.session_id COLLATE \"C\" \
+        " ORDER BY n.number \
              ON CONFLICT (department, user_id, session_id) DO UPDATE \
              SET version = s.version + excluded.version, \
                  last_active_at = excluded.last_active_at, ended_at = NULL \
@@ -182,17 +179,22 @@ fn push_raised<const VERSIONS: bool>(out: &mut AstPass<'_, '_, Pg>) {
     out.push_sql(" RETURNING s.department, s.user_id, s.session_id, s.version)");
 }
 
+/// - `reached` are all sessions, with the version of those that were raised: the only place where keys are compared.
 /// - `moment` is the time of the commit, taken when every lock is held: times grow with ids.
 /// - `told` comes before it: a view's triggers insert into the table behind it while `added` is at work, and that table's own trigger is
 ///   to be quiet by then.
-/// - `added` are the messages in the order of the turns. The sort needs all of `raised`, so that no id is drawn before the locks are
-///   held; within a session ids are therefore in the order of commits.
+/// - `added` are the messages in the order in which they were sent: by session, and there by arrival. The sort needs all of `reached`, so that
+///   no id is drawn before the locks are held; within a session ids are therefore in the order of commits.
+/// - `answer` has one row.
 fn push_added<'b, const TOLD: bool>(
     messages: &'b MessageColumns<'_>,
     out: &mut AstPass<'_, 'b, Pg>,
 ) -> QueryResult<()> {
     out.push_sql(
-        ", moment AS MATERIALIZED ( \
+        ", reached AS MATERIALIZED ( \
+             SELECT n.number, n.department, n.user_id, n.session_id, n.turns, n.messages, raised.version \
+             FROM session n LEFT JOIN raised USING (department, user_id, session_id) \
+         ), moment AS MATERIALIZED ( \
              SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM raised) AS locked",
     );
     out.push_sql(if TOLD { ", told" } else { "" });
@@ -200,11 +202,11 @@ fn push_added<'b, const TOLD: bool>(
         "), added AS ( \
              INSERT INTO chatbot_messages \
                  (department, user_id, session_id, role, content, created_at, metadata) \
-             SELECT turn.department, turn.user_id, turn.session_id, \
+             SELECT reached.department, reached.user_id, reached.session_id, \
                     m.role, m.content, coalesce(m.created_at, moment.now), m.metadata \
              FROM unnest(",
     );
-    out.push_bind_param::<Array<BigInt>, _>(&messages.turns)?;
+    out.push_bind_param::<Array<BigInt>, _>(&messages.sessions)?;
     out.push_sql(", ");
     out.push_bind_param::<Array<Text>, _>(&messages.roles)?;
     out.push_sql(", ");
@@ -214,48 +216,44 @@ fn push_added<'b, const TOLD: bool>(
     out.push_sql(", ");
     out.push_bind_param::<Array<Nullable<Jsonb>>, _>(&messages.metadata)?;
     out.push_sql(
-        ") WITH ORDINALITY AS m (turn, role, content, created_at, metadata, place) \
-             JOIN turn ON turn.number = m.turn \
-             JOIN raised USING (department, user_id, session_id) \
+        ") WITH ORDINALITY AS m (session, role, content, created_at, metadata, place) \
+             JOIN reached ON reached.number = m.session AND reached.version IS NOT NULL \
              CROSS JOIN moment \
              ORDER BY m.place \
-             RETURNING department COLLATE \"C\" AS department, user_id COLLATE \"C\" AS user_id, \
-                       session_id COLLATE \"C\" AS session_id, id, created_at \
+             RETURNING id, created_at \
          ), answer AS MATERIALIZED ( \
-             SELECT session.first, raised.version, added.id, added.created_at \
+             SELECT coalesce(array_agg(id), '{}') AS ids, coalesce(array_agg(created_at), '{}') AS times, \
+                    min(created_at) = max(created_at) AS together \
              FROM added \
-             JOIN raised USING (department, user_id, session_id) \
-             JOIN session USING (department, user_id, session_id) \
          )",
     );
     Ok(())
 }
 
 /// Completes the requests of turns that are committed. They are locked and there: inserting them meets each by its key, where a join
-/// might be planned to read them all.
-const COMPLETED: &str = ", done AS MATERIALIZED ( \
-        SELECT first, version, array_agg(id ORDER BY id) AS ids, array_agg(created_at ORDER BY id) AS times \
-        FROM answer GROUP BY first, version \
-    ), completed AS ( \
+/// might be planned to read them all. The messages of a session lie side by side in the answer, behind those of the sessions before it.
+const COMPLETED: &str = ", completed AS ( \
         INSERT INTO chatbot_requests \
             (department, user_id, endpoint, key, body_hash, session_id, owner, lease_until, created_at, \
              state, answer, version, ids, times) \
         SELECT claim.department, claim.user_id, claim.endpoint, claim.key, claim.body_hash, claim.session_id, \
                claim.owner, claim.lease_until, claim.created_at, 'answered', claim.answer, \
-               done.version - session.turns + claim.nth, \
-               done.ids[claim.first_message::int:claim.last_message::int], \
-               done.times[claim.first_message::int:claim.last_message::int] \
+               placed.version - placed.turns + claim.nth, \
+               answer.ids[placed.before + claim.first_message : placed.before + claim.last_message], \
+               answer.times[placed.before + claim.first_message : placed.before + claim.last_message] \
         FROM claim \
-        JOIN turn ON turn.number = claim.turn \
-        JOIN session ON session.department = turn.department AND session.user_id = turn.user_id \
-                    AND session.session_id = turn.session_id \
-        JOIN done ON done.first = session.first \
+        JOIN (SELECT number, turns, version, (sum(messages) OVER (ORDER BY number) - messages)::int AS before \
+              FROM reached WHERE version IS NOT NULL) AS placed ON placed.number = claim.session \
+        CROSS JOIN answer \
         ON CONFLICT (department, user_id, endpoint, key) DO UPDATE \
         SET state = excluded.state, answer = excluded.answer, version = excluded.version, \
             ids = excluded.ids, times = excluded.times \
     )";
 
-/// Refuses the whole statement where the batch is noted already.
-const NOTED: &str = ", coalesce(array_agg(first), '{}'), coalesce(array_agg(version), '{}'), \
-        coalesce(array_agg(id), '{}'), coalesce(array_agg(created_at), '{}') \
-    FROM answer";
+/// Refuses the whole statement where the batch is noted already, and where a message that was given was not added.
+const NOTED: &str = ", sessions.messages, sessions.versions, answer.ids, \
+        CASE WHEN answer.together THEN answer.times[1:1] ELSE answer.times END \
+    FROM answer, \
+        (SELECT coalesce(sum(messages) FILTER (WHERE version IS NOT NULL), 0) AS messages, \
+                array_agg(version ORDER BY number) AS versions FROM reached) AS sessions \
+    RETURNING versions, ids, times";

@@ -4,7 +4,7 @@ use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
-use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use crate::queries::fixed_statement;
@@ -21,19 +21,17 @@ pub(crate) fn says_noted(error: &QueryError) -> bool {
     )
 }
 
-/// Brings the rows that a batch inserted, as its own statement brought them.
+/// Brings what was committed of a batch, as its own statement brought it.
 pub(crate) struct BatchAnswer(pub(crate) Uuid);
 
-fixed_statement!(BatchAnswer, (BigInt, BigInt, BigInt, Timestamptz));
+fixed_statement!(
+    BatchAnswer,
+    (Array<Nullable<BigInt>>, Array<BigInt>, Array<Timestamptz>)
+);
 
 impl QueryFragment<Pg> for BatchAnswer {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "SELECT answer.turn, answer.version, answer.id, answer.created_at \
-             FROM chatbot_commits c, unnest(c.turns, c.versions, c.ids, c.times) \
-                  AS answer (turn, version, id, created_at) \
-             WHERE c.batch_id = ",
-        );
+        out.push_sql("SELECT versions, ids, times FROM chatbot_commits WHERE batch_id = ");
         out.push_bind_param::<SqlUuid, _>(&self.0)
     }
 }

@@ -362,10 +362,10 @@ async fn old_batches_are_forgotten_and_new_ones_are_not() {
     let client = database.client().await.unwrap();
     client
         .batch_execute(
-            "INSERT INTO chatbot_commits (batch_id, committed_at, turns, versions, ids, times)
+            "INSERT INTO chatbot_commits (batch_id, committed_at, messages, versions, ids, times)
              SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid,
                     now() - CASE WHEN n <= 300 THEN interval '2 hours' ELSE interval '10 minutes' END,
-                    '{}', '{}', '{}', '{}'
+                    0, '{}', '{}', '{}'
              FROM generate_series(1, 310) n",
         )
         .await
