@@ -1,10 +1,13 @@
-//! A bare server: actix-web and one handler that answers every request with the same bytes. It is the other side of rows over HTTP, as a
-//! process of this very program, so that it has the server's allocator and as many workers.
+//! A bare server: actix-web and one handler that answers requests with ready-made bytes, whatever they ask. It is the other side of rows over
+//! HTTP, as a process of this very program, so that it has the server's allocator and as many workers.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -19,7 +22,8 @@ pub(crate) struct Answer {
     /// `GET`, or `POST`: then it reads the request's body to its end.
     pub(crate) method: String,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: String,
+    /// The bodies, one after the other: as many as the server has that it stands beside, so that both read as much memory.
+    pub(crate) bodies: Vec<String>,
 }
 
 /// A running bare server; dropping it ends it.
@@ -75,7 +79,7 @@ impl Drop for Canned {
 struct Ready {
     method: Method,
     headers: Vec<(HeaderName, HeaderValue)>,
-    body: web::Bytes,
+    bodies: Arc<[web::Bytes]>,
 }
 
 impl Ready {
@@ -88,24 +92,29 @@ impl Ready {
         Ok(Self {
             method: answer.method.parse()?,
             headers: headers.collect::<Result<_>>()?,
-            body: web::Bytes::from(answer.body),
+            bodies: answer.bodies.into_iter().map(web::Bytes::from).collect(),
         })
     }
 
-    fn response(&self) -> HttpResponse {
+    /// The answer with the body whose turn it is on this worker.
+    fn response(&self, turn: &Cell<usize>) -> HttpResponse {
         let mut response = HttpResponse::build(StatusCode::OK);
         for header in &self.headers {
             response.insert_header(header.clone());
         }
-        response.body(self.body.clone())
+        let place = turn.get();
+        turn.set((place + 1) % self.bodies.len().max(1));
+        response.body(self.bodies.get(place).cloned().unwrap_or_default())
     }
 
+    /// The route of one worker.
     fn route(self) -> Route {
+        let turn = Rc::<Cell<usize>>::default();
         if self.method == Method::GET {
-            web::get().to(move || std::future::ready(self.response()))
+            web::get().to(move || std::future::ready(self.response(&turn)))
         } else {
             web::route().method(self.method.clone()).to(move |_: web::Bytes| {
-                let response = self.response();
+                let response = self.response(&turn);
                 async move { response }
             })
         }
@@ -140,6 +149,8 @@ pub(crate) fn serve(path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::body::MessageBody as _;
+
     use super::*;
 
     #[test]
@@ -147,13 +158,17 @@ mod tests {
         let answer = Answer {
             method: "GET".to_owned(),
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-            body: "{}".to_owned(),
+            bodies: vec!["{}".to_owned(), "[]".to_owned()],
         };
         let mut file = NamedTempFile::new().unwrap();
         serde_json::to_writer(&mut file, &answer).unwrap();
         let ready = Ready::read(file.path()).unwrap();
-        assert_eq!((ready.method.as_str(), &*ready.body), ("GET", b"{}".as_slice()));
-        let response = ready.response();
+        let turn = Cell::default();
+        let response = ready.response(&turn);
+        for body in ["[]", "{}", "[]"] {
+            let next = ready.response(&turn).into_body().try_into_bytes().unwrap();
+            assert_eq!(next, body, "one after the other");
+        }
         assert_eq!(
             response.headers().get("content-type").unwrap(),
             "application/json"

@@ -33,6 +33,7 @@ async fn cache_stats_are_true_field_for_field(backend: Backend) {
         [
             "cache_stats",
             "coherence",
+            "model",
             "status",
             "store",
             "uptime_seconds",
@@ -40,6 +41,8 @@ async fn cache_stats_are_true_field_for_field(backend: Backend) {
         ]
     );
     assert_eq!(health["status"], "healthy");
+    let model = json!({"availability": "available", "running": 0, "waiting": 0});
+    assert_eq!(health["model"], model);
     assert!(health["uptime_seconds"].as_f64().unwrap() > 0.0);
     assert_eq!(health["store"]["reachable"], true);
     assert!(health["store"]["latency_ms"].as_f64().unwrap() > 0.0);

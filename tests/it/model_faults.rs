@@ -208,3 +208,32 @@ async fn a_server_with_too_much_to_do_is_told_from_one_that_failed() {
     assert_eq!(model.calls(), 1);
     assert_eq!(server.history("2").await["version"], 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_keeps_failing_is_left_alone_and_health_says_so() {
+    let model = ModelServer::start().await;
+    let backend = Backend::sqlite().await;
+    let server = model_upstream::start(&backend.url(), &model, &[]).await;
+    let body = json!({"department": "d", "user": "u", "chatsession_id": "1", "chatquery": "Hi"});
+    let health = async || server.get("/chatbot/health/detailed").await;
+    while health().await["model"]["availability"] == "available" {
+        model.next(Reply::status(500, "oops"));
+        let problem = server
+            .post("/chatbot/v1/chat", &body, StatusCode::BAD_GATEWAY)
+            .await;
+        assert_eq!(problem["code"], "model_failed");
+        assert!(model.calls() < 100, "it is asked on and on");
+    }
+    let told = health().await;
+    assert_eq!(told["status"], "degraded");
+    assert_eq!(told["model"]["availability"], "unavailable");
+    assert!(told["model"]["retry_after_ms"].as_u64().unwrap() > 0, "{told}");
+    let calls = model.calls();
+    let request = server.request(Method::POST, "/chatbot/v1/chat").json(&body);
+    let response = request.send().await.unwrap();
+    assert!(response.headers().contains_key("retry-after"));
+    let problem = json(response, StatusCode::BAD_GATEWAY).await;
+    assert_eq!(problem["code"], "model_failed");
+    assert_eq!(model.calls(), calls, "it is not asked");
+    assert_eq!(server.history("1").await["version"], 0);
+}

@@ -81,7 +81,7 @@ fn prepare(runtime: &Runtime, url: &str, dataset: &Dataset) -> Result<Chats> {
     let upstream = Canned::start(&Answer {
         method: "POST".to_owned(),
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: completion(dataset)?.to_string(),
+        bodies: vec![completion(dataset)?.to_string()],
     })?;
     let server = start(runtime, url, &upstream)?;
     runtime.block_on(server.api.warm_up(dataset))?;

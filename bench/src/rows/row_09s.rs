@@ -28,7 +28,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<Vec<Figure>> {
     let upstream = Canned::start(&Answer {
         method: "POST".to_owned(),
         headers: vec![("content-type".to_owned(), "text/event-stream".to_owned())],
-        body: events(),
+        bodies: vec![events()],
     })?;
     let server = row_09::start(&runtime, &url, &upstream)?;
     runtime.block_on(server.api.warm_up(&dataset))?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearth_cache::{Cache, Spawner};
-use hearth_domain::ports::{ChatModel, Clock, HistoryStore, ModelError, RequestLog};
+use hearth_domain::ports::{ChatModel, Clock, HistoryStore, ModelError, ModelStatus, RequestLog};
 use hearth_domain::{ConversationKey, Department, TurnId, UserId};
 
 use crate::answer::{Answered, Appended};
@@ -143,6 +143,12 @@ impl<S: HistoryStore + RequestLog> Chat<S> {
     /// Forgets the streams of erased sessions that have ended here: nothing that was said is resumed then.
     pub fn forget_streams(&self, is_erased: impl Fn(&ConversationKey) -> bool) {
         self.room.hub.forget_ended(is_erased);
+    }
+
+    /// Whether the model takes requests, and how many it has. Asks nobody.
+    #[must_use]
+    pub fn model_status(&self) -> ModelStatus {
+        self.room.model.status()
     }
 
     /// Answers that could not be committed and are held for their repeats, and their bytes.

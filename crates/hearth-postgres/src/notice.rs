@@ -11,12 +11,15 @@
 //!
 //! A payload has less than 8,000 bytes: changes that do not fit one go into several.
 
+use std::borrow::Cow;
+
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::AstPass;
 use diesel::sql_types::Text;
 use hearth_domain::ports::Change;
 use hearth_domain::{ConversationKey, Version};
+use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -52,14 +55,13 @@ impl ReplicaId {
 /// Reads a payload. None where it is not understood: anybody may send on the channel. Sessions whose ids Hearth would refuse are left
 /// out, since nobody can have asked for them.
 pub(crate) fn parse(payload: &str, own: Uuid) -> Option<Vec<Change>> {
-    let (sender, changes): (String, Value) = serde_json::from_str(payload).ok()?;
-    if changes == EVERYTHING {
-        return Some(vec![Change::Everything]);
-    }
+    let Ok((sender, entries)) = serde_json::from_str::<(Cow<'_, str>, Vec<Entry<'_>>)>(payload) else {
+        let (_, word): (Cow<'_, str>, Cow<'_, str>) = serde_json::from_str(payload).ok()?;
+        return (word == EVERYTHING).then(|| vec![Change::Everything]);
+    };
     let own = Uuid::try_parse(&sender).is_ok_and(|sender| sender == own);
-    let entries: Vec<(String, String, String, Value)> = serde_json::from_value(changes).ok()?;
     let mut changes = Vec::with_capacity(entries.len());
-    for (department, user, session, what) in entries {
+    for Entry(department, user, session, what) in entries {
         let key = ConversationKey::parse(&department, &user, &session);
         if let Some(change) = change(key.ok(), &what, own)? {
             changes.push(change);
@@ -67,6 +69,15 @@ pub(crate) fn parse(payload: &str, own: Uuid) -> Option<Vec<Change>> {
     }
     Some(changes)
 }
+
+/// A session's key, with its texts where they lie in the payload, and what became of it.
+#[derive(Deserialize)]
+struct Entry<'a>(
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Cow<'a, str>,
+    Value,
+);
 
 /// The outer none is for what is not understood, the inner one for a session that nobody can have asked for.
 fn change(key: Option<ConversationKey>, what: &Value, own: bool) -> Option<Option<Change>> {

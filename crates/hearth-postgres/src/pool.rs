@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{Object, Timeouts};
+use deadpool::managed::{Object, QueueMode, Timeouts};
 use diesel::QueryResult;
 use diesel::result::Error as QueryError;
 use diesel_async::pooled_connection::deadpool::{Object as Pooled, Pool as ConnectionPool};
@@ -97,8 +97,10 @@ impl Pool {
         });
         // The URL has a password: the manager gets none, since only the setup above needs it.
         let manager = AsyncDieselConnectionManager::new_with_config(String::new(), manager);
+        // The connection that was used last is used next: its backend has caches that are warm.
         let connections = ConnectionPool::builder(manager)
             .max_size(config.pool_size)
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|_| ConfigError::PoolSize)?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hearth_cache::{Coherence, Performance};
 use hearth_domain::ConversationKey;
+use hearth_domain::ports::{Availability, ModelStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,6 +42,7 @@ pub struct Detailed {
     store: StoreHealth,
     cache_stats: CacheStats,
     coherence: CoherenceHealth,
+    model: ModelHealth,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -86,24 +88,39 @@ struct CoherenceHealth {
     foreign_writers: &'static str,
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+struct ModelHealth {
+    /// `available`; `unavailable` where it failed too often and is not asked for a while; `probing` where one request tries whether it is back.
+    availability: &'static str,
+    /// When it is asked again, where it is not asked now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    retry_after_ms: Option<u64>,
+    running: usize,
+    waiting: usize,
+}
+
 impl Detailed {
     /// The picture at one moment; `latency` is that of a ping of the store, where it answered. A server that hears nothing of
-    /// other processes is degraded too: it asks the store for every read.
+    /// other processes is degraded too: it asks the store for every read. So is one whose model is not asked.
     #[must_use]
     pub fn new(
         performance: &Performance,
         store: &Store,
         latency: Option<Duration>,
+        model: ModelStatus,
         draining: bool,
         covers_foreign_writers: bool,
         recently_used: &[ConversationKey],
     ) -> Self {
         let memory = performance.memory;
         Self {
-            status: match (draining, latency.is_some() && is_trusted(performance)) {
-                (true, _) => "unhealthy",
-                (false, false) => "degraded",
-                (false, true) => "healthy",
+            status: if draining {
+                "unhealthy"
+            } else if latency.is_some() && is_trusted(performance) && is_available(model) {
+                "healthy"
+            } else {
+                "degraded"
             },
             version: VERSION,
             uptime_seconds: performance.uptime.as_secs_f64(),
@@ -129,6 +146,7 @@ impl Detailed {
                 },
             },
             coherence: CoherenceHealth::new(performance.coherence, covers_foreign_writers),
+            model: ModelHealth::new(model),
         }
     }
 }
@@ -147,6 +165,27 @@ impl CoherenceHealth {
             },
         }
     }
+}
+
+impl ModelHealth {
+    fn new(status: ModelStatus) -> Self {
+        let (availability, left) = match status.availability {
+            Availability::Available => ("available", None),
+            Availability::Probing => ("probing", None),
+            Availability::Unavailable(left) => ("unavailable", Some(left)),
+        };
+        Self {
+            availability,
+            retry_after_ms: left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+            running: status.running,
+            waiting: status.waiting,
+        }
+    }
+}
+
+/// Whether the model is asked.
+const fn is_available(model: ModelStatus) -> bool {
+    matches!(model.availability, Availability::Available)
 }
 
 /// Whether what is in memory may be served without asking the store.

@@ -59,6 +59,7 @@ pub async fn detailed(state: web::Data<State>, request: HttpRequest) -> HttpResp
         &performance,
         state.store(),
         latency,
+        state.chat.model_status(),
         state.phase() == Phase::Draining,
         covered,
         &recently_used,
