@@ -87,12 +87,10 @@ mod tests {
         DateTime::from_timestamp(second, 0).unwrap()
     }
 
-    /// Of each turn its version and ids.
-    fn outcomes(
-        versions: &[Option<i64>],
-        ids: &[i64],
-        turns: &[(usize, usize, usize)],
-    ) -> Option<Vec<Option<(u64, Vec<i64>)>>> {
+    /// A turn's version and ids, where it was committed.
+    type Said = Option<(u64, Vec<i64>)>;
+
+    fn outcomes(versions: &[Option<i64>], ids: &[i64], turns: &[(usize, usize, usize)]) -> Option<Vec<Said>> {
         let batch = CommittedBatch {
             versions: versions.to_vec(),
             ids: ids.to_vec(),
