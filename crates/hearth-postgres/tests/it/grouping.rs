@@ -376,3 +376,40 @@ async fn old_batches_are_forgotten_and_new_ones_are_not() {
     // Those that the server's clock calls young stay, whatever their ids say.
     until(&client, "SELECT count(*) = 128 + 10 FROM chatbot_commits").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_of_which_the_table_swallows_a_message_fails_alone_and_whole() {
+    let (store, database) = open().await;
+    let client = database.client().await.unwrap();
+    client
+        .batch_execute(
+            "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS
+                 $$BEGIN IF NEW.content = 'swallowed' THEN RETURN NULL; END IF; RETURN NEW; END$$;
+             CREATE TRIGGER swallow BEFORE INSERT ON chatbot_messages FOR EACH ROW EXECUTE FUNCTION swallow()",
+        )
+        .await
+        .unwrap();
+    let turns = [
+        append("a", "one"),
+        append("s", "before"),
+        append("s", "swallowed"),
+        append("s", "after"),
+        append("z", "two"),
+    ];
+    let outcomes = store.append(&turns).await;
+    let versions: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| outcome.as_ref().ok().map(|committed| committed.version.get()))
+        .collect();
+    assert_eq!(versions, [Some(1), Some(1), None, Some(2), Some(1)]);
+    assert!(
+        matches!(outcomes[2], Err(AppendError::NotCommitted(_))),
+        "{outcomes:?}"
+    );
+    assert_eq!(
+        contents(&store, "s").await,
+        ["before", "answer", "after", "answer"]
+    );
+    let committed = "SELECT count(*) = 8 FROM chatbot_messages";
+    assert!(client.query_one(committed, &[]).await.unwrap().get::<_, bool>(0));
+}
