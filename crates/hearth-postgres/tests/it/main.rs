@@ -13,6 +13,7 @@ mod legacy;
 mod loads;
 mod log;
 mod notices;
+mod refused_turns;
 mod request_crowds;
 mod requests;
 mod runtimes;
