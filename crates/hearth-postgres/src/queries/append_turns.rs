@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use diesel::QueryResult;
+use diesel::result::Error as QueryError;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use hearth_domain::{Append, Committed, Completion, Version};
 use serde_json::Value;
@@ -128,33 +129,19 @@ impl<'a> AppendTurns<'a> {
         answer.outcomes(&self.sent)
     }
 
+    /// Reads to the end of the answer, and not to its one row alone: the row comes before the commit, and what fails there comes after it.
     async fn commit<const VERSIONS: bool>(
         &self,
         connection: &mut AsyncPgConnection,
     ) -> QueryResult<CommittedBatch> {
         let is_keyed = !self.requests.keys.is_empty();
-        match (is_keyed, self.replica.is_some()) {
-            (false, false) => {
-                Statement::<VERSIONS, false, false>(self)
-                    .get_result(connection)
-                    .await
-            }
-            (false, true) => {
-                Statement::<VERSIONS, false, true>(self)
-                    .get_result(connection)
-                    .await
-            }
-            (true, false) => {
-                Statement::<VERSIONS, true, false>(self)
-                    .get_result(connection)
-                    .await
-            }
-            (true, true) => {
-                Statement::<VERSIONS, true, true>(self)
-                    .get_result(connection)
-                    .await
-            }
-        }
+        let answers: QueryResult<Vec<CommittedBatch>> = match (is_keyed, self.replica.is_some()) {
+            (false, false) => Statement::<VERSIONS, false, false>(self).load(connection).await,
+            (false, true) => Statement::<VERSIONS, false, true>(self).load(connection).await,
+            (true, false) => Statement::<VERSIONS, true, false>(self).load(connection).await,
+            (true, true) => Statement::<VERSIONS, true, true>(self).load(connection).await,
+        };
+        answers?.pop().ok_or(QueryError::NotFound)
     }
 }
 

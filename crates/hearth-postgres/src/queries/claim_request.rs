@@ -35,8 +35,9 @@ impl Intent for ClaimRequest {
 
     /// The second statement may see more than what refused the first one: both are true.
     async fn run(&self, connection: &mut AsyncPgConnection) -> QueryResult<ClaimAnswer> {
-        let granted: Option<String> = Grant(self).get_result(connection).await.optional()?;
-        if let Some(session) = granted {
+        // To the end of the answer: the row comes before the commit, and what fails there comes after it.
+        let granted: Vec<String> = Grant(self).load(connection).await?;
+        if let Some(session) = granted.into_iter().next() {
             return Ok(ClaimAnswer::Granted(session));
         }
         let row: Option<RequestRow> = Read(self).get_result(connection).await.optional()?;

@@ -3,7 +3,7 @@
 use hearth_domain::ports::{AppendError, HistoryStore, StoreError};
 
 use crate::support::open;
-use crate::{append, contents};
+use crate::{append, append_one, contents};
 
 #[tokio::test]
 async fn a_turn_that_the_table_refuses_fails_alone() {
@@ -72,4 +72,28 @@ async fn a_turn_of_which_the_table_swallows_a_message_fails_alone_and_whole() {
     );
     let committed = "SELECT count(*) = 8 FROM chatbot_messages";
     assert!(client.query_one(committed, &[]).await.unwrap().get::<_, bool>(0));
+}
+
+/// The answer's row comes before the commit: what the commit itself refuses must not be told as done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_the_commit_itself_refuses_is_not_acknowledged() {
+    let (store, database) = open().await;
+    let client = database.client().await.unwrap();
+    client
+        .batch_execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                 $$BEGIN IF NEW.content = 'bad' THEN RAISE 'refused at the commit'; END IF; RETURN NULL; END$$;
+             CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON chatbot_messages DEFERRABLE INITIALLY DEFERRED
+                 FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+        .await
+        .unwrap();
+    let alone = append_one(&store, append("s", "bad")).await;
+    assert!(matches!(alone, Err(AppendError::NotCommitted(_))), "{alone:?}");
+    let turns = [append("a", "one"), append("s", "bad"), append("z", "two")];
+    let outcomes = store.append(&turns).await;
+    let acknowledged: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(acknowledged, [true, false, true], "{outcomes:?}");
+    assert_eq!(contents(&store, "a").await, ["one", "answer"]);
+    assert!(contents(&store, "s").await.is_empty());
 }
