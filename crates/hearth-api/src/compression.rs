@@ -2,24 +2,24 @@
 
 use actix_http::encoding::Encoder;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{
     ACCEPT_ENCODING, AcceptEncoding, CONTENT_ENCODING, ContentEncoding, ETAG, Encoding, Header, HeaderValue,
     Preference, Quality, VARY,
 };
+use actix_web::{HttpMessage, HttpResponse};
 
 /// Bytes from which a body is worth the work; smaller ones fit into one packet as they are.
 const BYTES_MIN: u64 = 1_400;
 
 /// Compresses the response's body where the caller takes zstd or gzip and it is large, and of a known length: what is produced piece by
 /// piece is sent piece by piece.
-pub fn compress(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-    let worth_it = matches!(response.response().body().size(), BodySize::Sized(bytes) if bytes >= BYTES_MIN);
+pub fn compress(request: &impl HttpMessage, response: HttpResponse) -> HttpResponse {
+    let worth_it = matches!(response.body().size(), BodySize::Sized(bytes) if bytes >= BYTES_MIN);
     if !worth_it || response.headers().contains_key(&CONTENT_ENCODING) {
         return response;
     }
-    let encoding = if response.request().headers().contains_key(&ACCEPT_ENCODING) {
-        negotiated(&response)
+    let encoding = if request.headers().contains_key(&ACCEPT_ENCODING) {
+        negotiated(request)
     } else {
         None
     };
@@ -36,8 +36,8 @@ pub fn compress(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> 
 }
 
 /// Of the two, the one that the caller likes better; zstd where it likes them as much, since it is the faster one.
-fn negotiated(response: &ServiceResponse<BoxBody>) -> Option<ContentEncoding> {
-    let accepted = AcceptEncoding::parse(response.request()).ok()?;
+fn negotiated(request: &impl HttpMessage) -> Option<ContentEncoding> {
+    let accepted = AcceptEncoding::parse(request).ok()?;
     let mut best = None;
     for encoding in [ContentEncoding::Zstd, ContentEncoding::Gzip] {
         let weight = weight(&accepted, encoding);
@@ -61,7 +61,7 @@ fn weight(accepted: &AcceptEncoding, encoding: ContentEncoding) -> Quality {
     of(Some(encoding)).or_else(|| of(None)).unwrap_or(Quality::ZERO)
 }
 
-fn varied(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+fn varied(mut response: HttpResponse) -> HttpResponse {
     let vary = HeaderValue::from_static("accept-encoding");
     response.headers_mut().append(VARY, vary);
     response
@@ -77,12 +77,11 @@ fn weakened(etag: &HeaderValue) -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::HttpResponse;
     use actix_web::test::TestRequest;
 
     use super::*;
 
-    fn compressed(accept: Option<&str>, bytes: usize) -> ServiceResponse<BoxBody> {
+    fn compressed(accept: Option<&str>, bytes: usize) -> HttpResponse {
         let mut request = TestRequest::default();
         if let Some(accept) = accept {
             request = request.insert_header((ACCEPT_ENCODING, accept));
@@ -90,7 +89,7 @@ mod tests {
         let response = HttpResponse::Ok()
             .insert_header((ETAG, "\"a\""))
             .body("x".repeat(bytes));
-        compress(ServiceResponse::new(request.to_http_request(), response))
+        compress(&request.to_http_request(), response)
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::dev::{Extensions, ServiceRequest};
+use actix_web::dev::Extensions;
 use tokio::task::JoinSet;
 
 tokio::task_local! {
@@ -74,10 +74,10 @@ pub fn introduce(extensions: &mut Extensions) {
 }
 
 impl Connection {
-    /// Notes that a request began; nothing where its connection is not watched.
+    /// Notes that a request began on the connection that it came by; nothing where that is not watched.
     #[must_use]
-    pub fn occupy(request: &ServiceRequest) -> Option<Occupied> {
-        request.conn_data::<Rc<Self>>().map(Occupied::new)
+    pub fn occupy(connection: Option<&Rc<Self>>) -> Option<Occupied> {
+        connection.map(Occupied::new)
     }
 
     fn note_change(&self) {

@@ -36,6 +36,8 @@ pub mod streaming;
 pub mod telemetry;
 pub mod tls;
 pub mod trace_context;
+pub mod warm_read;
 pub mod warm_start;
+pub mod worker;
 
 mod watched_body;

@@ -70,6 +70,17 @@ impl Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteIndex(pub usize);
 
+impl RouteIndex {
+    /// Histories and appends.
+    pub const MESSAGES: Self = Self(1);
+
+    /// The path.
+    #[must_use]
+    pub fn entry(self) -> Option<&'static Entry> {
+        ROUTES.get(self.0)
+    }
+}
+
 use Call::{Delete, Get, Post};
 
 /// Whoever reaches the address.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,9 @@ use crate::state::{Phase, State};
 use crate::store::Store;
 use crate::telemetry::Logging;
 use crate::tls::TlsError;
+use crate::warm_read::warm_reads_first;
 use crate::warm_start::warm_start;
+use crate::worker::Worker;
 
 /// Why the server could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -86,16 +89,17 @@ pub async fn serve(
     let shared = state.clone();
     let access = logging.access(Arc::clone(&state.clock));
     let server = http_server(settings, listener, workers, move || {
+        let worker = Rc::new(Worker::new(shared.clone(), access.clone()));
+        let called_by_pages = !origins.as_slice().is_empty();
         // The last one wrapped is the first one called.
-        App::new()
+        let application = App::new()
             .app_data(shared.clone())
             .wrap(cors(&origins))
-            .wrap(Condition::new(
-                !origins.as_slice().is_empty(),
-                from_fn(refused_question),
-            ))
-            .wrap(RequestContext::new(shared.clone(), access.clone()))
-            .configure(routes)
+            .wrap(Condition::new(called_by_pages, from_fn(refused_question)))
+            .wrap(RequestContext(Rc::clone(&worker)))
+            .configure(routes);
+        // What pages are told goes into every response.
+        warm_reads_first(worker, !called_by_pages, application)
     })?;
     let handle = server.handle();
     let serving = spawner.runtime().spawn(server);

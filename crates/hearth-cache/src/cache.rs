@@ -144,6 +144,12 @@ impl<S: HistoryStore> Cache<S> {
         self.shared.read(key, version).await
     }
 
+    /// The same where memory has it: for callers that cannot wait. Where the store would have to be asked, it is not, and nothing is counted.
+    #[must_use]
+    pub fn history_at_once(&self, key: &ConversationKey, version: Version) -> Option<Reading> {
+        self.shared.read_at_once(key, version)
+    }
+
     /// A session that the caller just made up: loaded and empty, and the store is not asked. Where the session is loaded already, it is
     /// read instead.
     #[must_use]

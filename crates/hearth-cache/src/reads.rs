@@ -34,18 +34,24 @@ enum Part {
 
 impl<S: HistoryStore> Shared<S> {
     pub(crate) async fn read(&self, key: &ConversationKey, version: Version) -> Outcome {
-        // The exact time is asked for where it is needed alone: it costs as much as the read itself.
-        let statistics = &self.slots.statistics;
-        let timed = statistics.is_timed().then(|| self.clock.now());
-        if let Some(reading) = self.read_memory(key, version, self.clock.coarse()) {
-            statistics.add_memory_read(timed.map(|began| self.clock.now().saturating_sub(began)));
-            tell(key, &reading);
+        if let Some(reading) = self.read_at_once(key, version) {
             return Ok(reading);
         }
-        let began = timed.unwrap_or_else(|| self.clock.now());
+        let began = self.clock.now();
         let loaded = self.read_store(key, version).await;
         self.count(&loaded, self.clock.now().saturating_sub(began));
         loaded.outcome.inspect(|reading| tell(key, reading))
+    }
+
+    /// What memory has, counted and told; where it has not, nothing is.
+    pub(crate) fn read_at_once(&self, key: &ConversationKey, version: Version) -> Option<Reading> {
+        // The exact time is asked for where it is needed alone: it costs as much as the read itself.
+        let statistics = &self.slots.statistics;
+        let timed = statistics.is_timed().then(|| self.clock.now());
+        let reading = self.read_memory(key, version, self.clock.coarse())?;
+        statistics.add_memory_read(timed.map(|began| self.clock.now().saturating_sub(began)));
+        tell(key, &reading);
+        Some(reading)
     }
 
     pub(crate) fn open(&self, key: &ConversationKey) -> Reading {

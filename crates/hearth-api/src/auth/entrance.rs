@@ -83,7 +83,7 @@ async fn admit(access: Access, request: &ServiceRequest) -> Result<Option<Rate>,
     let Some(state) = request.app_data::<web::Data<State>>() else {
         return Err(Problem::new(Code::Internal, "the server has no state").into());
     };
-    let (caller, rate) = state.guard.identify(request).await?;
+    let (caller, rate) = state.guard.identify(request.head()).await?;
     let with_rate = |problem: Problem| Refusal {
         rate,
         ..problem.into()

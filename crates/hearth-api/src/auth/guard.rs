@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::dev::ServiceRequest;
+use actix_web::dev::RequestHead;
 use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use hearth_cache::Spawner;
 use hearth_domain::ports::Clock;
@@ -22,7 +22,7 @@ pub struct Guard {
 }
 
 /// Why a request does not get in: what its caller is told.
-pub(super) struct Refusal {
+pub struct Refusal {
     pub(super) problem: Box<Problem>,
     pub(super) challenge: Option<&'static str>,
     pub(super) rate: Option<Rate>,
@@ -59,11 +59,11 @@ impl Guard {
     }
 
     /// Tells who calls, and counts the request against its key, or its address in open mode.
-    pub(super) async fn identify(&self, request: &ServiceRequest) -> Result<(Caller, Option<Rate>), Refusal> {
+    pub(super) async fn identify(&self, request: &RequestHead) -> Result<(Caller, Option<Rate>), Refusal> {
         let Some(keys) = &self.keys else {
             return Ok((Caller::Anyone, self.count(address(request))?));
         };
-        let Some(value) = request.headers().get(AUTHORIZATION) else {
+        let Some(value) = request.headers.get(AUTHORIZATION) else {
             self.count(address(request))?;
             return Err(missing());
         };
@@ -100,6 +100,28 @@ impl Guard {
         }
     }
 
+    /// Tells who calls where that is known and nobody needs to be asked. Nothing is counted: [`Guard::charge`] does that.
+    #[must_use]
+    pub fn recognise(&self, request: &RequestHead) -> Option<Caller> {
+        let Some(keys) = &self.keys else {
+            return Some(Caller::Anyone);
+        };
+        let text = bearer(request.headers.get(AUTHORIZATION)?)?;
+        keys.recognise(&text).map(Caller::Holder)
+    }
+
+    /// Counts the request of a caller who was recognised.
+    ///
+    /// # Errors
+    ///
+    /// It is one too many, and was not counted.
+    pub fn charge(&self, caller: &Caller, request: &RequestHead) -> Result<Option<Rate>, Refusal> {
+        match caller {
+            Caller::Anyone => self.count(address(request)),
+            Caller::Holder(key) => self.count(Source::Key(key.id())),
+        }
+    }
+
     fn count(&self, source: Source) -> Result<Option<Rate>, Refusal> {
         let Some(limiter) = &self.limiter else {
             return Ok(None);
@@ -117,9 +139,9 @@ impl Guard {
     }
 }
 
-fn address(request: &ServiceRequest) -> Source {
+fn address(request: &RequestHead) -> Source {
     request
-        .peer_addr()
+        .peer_addr
         .map_or(Source::Unknown, |peer| Source::of_address(peer.ip()))
 }
 

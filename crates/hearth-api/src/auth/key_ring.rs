@@ -97,6 +97,14 @@ impl<S: KeyStore> KeyRing<S> {
         !self.0.known.load().contains_key(&key.id()) && !self.is_absent(key.id())
     }
 
+    /// A key that was good a moment ago: the store needs not be asked of it, not even in the background.
+    #[must_use]
+    pub fn recognise(&self, key: &KeyText) -> Option<Arc<KnownKey>> {
+        let known = self.0.known.load().get(&key.id()).cloned()?;
+        let is_fresh = known.age(self.0.clock.coarse()) < REFRESH;
+        (is_fresh && known.is_of(&key.hash())).then_some(known)
+    }
+
     /// Checks a key: one hash and one look into a map, unless the store must be asked.
     ///
     /// Cancel safe: a question to the store goes on for whoever else waits for it.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use actix_web::HttpRequest;
+use actix_web::http::Uri;
 use hearth_domain::{ConversationKey, Invalid, SessionId, UserId};
 use percent_encoding::percent_decode_str;
 
@@ -19,15 +19,15 @@ pub struct Conversation<'a> {
 }
 
 impl<'a> Conversation<'a> {
-    /// Reads the conversation; the query may have `department`, `user` and the `others`.
+    /// Reads the conversation that a URI names; its query may have `department`, `user` and the `others`.
     ///
     /// # Errors
     ///
     /// As [`Query::of`] and [`Query::who`]; [`Code::InvalidField`] for the session id.
-    pub fn of(request: &'a HttpRequest, others: &[&'static str]) -> Result<Self, Problem> {
-        let query = Query::with(request, &["department", "user"], others)?;
+    pub fn of(uri: &'a Uri, others: &[&'static str]) -> Result<Self, Problem> {
+        let query = Query::with(uri.query().unwrap_or_default(), &["department", "user"], others)?;
         let (department, user) = query.who()?;
-        let session: SessionId = named(request, "chatsession_id")?;
+        let session: SessionId = named(uri, "chatsession_id")?;
         Ok(Self {
             key: ConversationKey::new(department, user, session),
             query,
@@ -39,8 +39,8 @@ impl<'a> Conversation<'a> {
     /// # Errors
     ///
     /// [`Code::InvalidField`].
-    pub fn user(request: &HttpRequest) -> Result<UserId, Problem> {
-        named(request, "user")
+    pub fn user(uri: &Uri) -> Result<UserId, Problem> {
+        named(uri, "user")
     }
 }
 
@@ -49,14 +49,9 @@ const NAMED_SEGMENT: usize = 4;
 
 /// What a path names, percent-decoded by the letter: the router's own decoding replaces what is not UTF-8, so that different ids would
 /// become one.
-fn named<T: FromStr<Err = Invalid>>(request: &HttpRequest, field: &str) -> Result<T, Problem> {
+fn named<T: FromStr<Err = Invalid>>(uri: &Uri, field: &str) -> Result<T, Problem> {
     let refuse = |rule: &dyn std::fmt::Display| Problem::field(Code::InvalidField, field, rule);
-    let raw = request
-        .uri()
-        .path()
-        .split('/')
-        .nth(NAMED_SEGMENT)
-        .unwrap_or_default();
+    let raw = uri.path().split('/').nth(NAMED_SEGMENT).unwrap_or_default();
     let text = percent_decode_str(raw)
         .decode_utf8()
         .map_err(|_| refuse(&"must be percent-encoded UTF-8"))?;

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use actix_web::HttpRequest;
 use hearth_domain::{Department, Invalid, UserId};
 use percent_encoding::percent_decode_str;
 
@@ -12,7 +11,7 @@ use crate::error::{Code, Problem};
 const DEPARTMENT: &str = "department";
 const REQUIRED: &str = "is required as a query parameter";
 
-/// The parameters of a request's query; they are copied only where they had to be decoded.
+/// The parameters of a query; they are copied only where they had to be decoded.
 #[derive(Debug)]
 pub struct Query<'a>(Vec<(&'static str, Cow<'a, str>)>);
 
@@ -22,18 +21,18 @@ impl<'a> Query<'a> {
     /// # Errors
     ///
     /// [`Code::UnknownField`] for another one, [`Code::MalformedQuery`] for one that is repeated or is not UTF-8.
-    pub fn of(request: &'a HttpRequest, known: &[&'static str]) -> Result<Self, Problem> {
-        Self::with(request, known, &[])
+    pub fn of(query: &'a str, known: &[&'static str]) -> Result<Self, Problem> {
+        Self::with(query, known, &[])
     }
 
     /// The same with two lists of what is known.
     pub(super) fn with(
-        request: &'a HttpRequest,
+        query: &'a str,
         known: &[&'static str],
         others: &[&'static str],
     ) -> Result<Self, Problem> {
         let mut parameters: Vec<(&'static str, Cow<'a, str>)> = Vec::new();
-        for pair in request.query_string().split('&').filter(|pair| !pair.is_empty()) {
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = plain(name).unwrap_or_default();
             let Some(name) = known.iter().chain(others).copied().find(|known| *known == name) else {

@@ -18,7 +18,7 @@ pub async fn append(
     request: HttpRequest,
     body: JsonObject,
 ) -> Result<HttpResponse, Problem> {
-    let Conversation { key, .. } = Conversation::of(&request, &[])?;
+    let Conversation { key, .. } = Conversation::of(request.uri(), &[])?;
     let idempotency_key = idempotency_key(request.headers())?;
     let append = append_request(body)?;
     let idempotency = idempotency_key.map(|idempotency_key| Idempotency {

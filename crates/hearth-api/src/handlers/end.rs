@@ -12,7 +12,7 @@ use crate::state::State;
 ///
 /// A problem; the session goes on then.
 pub async fn end(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let Conversation { key, .. } = Conversation::of(&request, &[])?;
+    let Conversation { key, .. } = Conversation::of(request.uri(), &[])?;
     state.cache.end(key).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -14,7 +14,7 @@ use crate::state::State;
 ///
 /// A problem; nothing is erased then.
 pub async fn session(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let Conversation { key, .. } = Conversation::of(&request, &[])?;
+    let Conversation { key, .. } = Conversation::of(request.uri(), &[])?;
     state.chat.stop_turns(|turn| *turn == key).await;
     state.cache.erase(key.clone()).await?;
     state.chat.forget_streams(|stream| *stream == key);
@@ -27,8 +27,8 @@ pub async fn session(state: web::Data<State>, request: HttpRequest) -> Result<Ht
 ///
 /// A problem; nothing is erased then.
 pub async fn user(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let department = Query::of(&request, &["department"])?.department()?;
-    let user = Conversation::user(&request)?;
+    let department = Query::of(request.query_string(), &["department"])?.department()?;
+    let user = Conversation::user(request.uri())?;
     let is_theirs = |key: &ConversationKey| key.department == department && key.user == user;
     state.chat.stop_turns(is_theirs).await;
     let erased = state.cache.erase_user(department.clone(), user.clone()).await?;

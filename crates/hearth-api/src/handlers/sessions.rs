@@ -15,7 +15,7 @@ use crate::state::State;
 ///
 /// A problem.
 pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = Query::of(&request, &["department", "user", "limit", "after"])?;
+    let query = Query::of(request.query_string(), &["department", "user", "limit", "after"])?;
     let (department, user) = query.who()?;
     let limit = query.limit(SESSION_LIST_MAX)?.unwrap_or(SESSION_LIST_DEFAULT);
     let after = query.get("after").map(read_cursor).transpose()?;

@@ -19,7 +19,7 @@ use crate::streaming::{Position, StreamStart, event_stream};
 /// [`Code::TurnElsewhere`] where the turn may still run on another replica, [`Code::NotFound`] where it does not exist, or as
 /// [`TurnIndex::find_turn`] has it too much was said since.
 pub async fn events(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = Query::of(&request, &["department", "user"])?;
+    let query = Query::of(request.query_string(), &["department", "user"])?;
     let (department, user) = query.who()?;
     let turn_id = turn_id(&request)?;
     let has = Position::of(request.headers())?;

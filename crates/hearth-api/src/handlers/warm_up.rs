@@ -14,7 +14,7 @@ use crate::state::State;
 ///
 /// A problem; the session is not loaded then.
 pub async fn one(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let Conversation { key, .. } = Conversation::of(&request, &[])?;
+    let Conversation { key, .. } = Conversation::of(request.uri(), &[])?;
     let reading = state.cache.warm_up(&key).await?;
     Ok(HttpResponse::Ok().json(WarmUpResponse::new(&key, &reading)))
 }

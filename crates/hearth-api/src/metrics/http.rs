@@ -124,7 +124,7 @@ impl WorkerMetrics {
 /// The name of a route in metrics and logs: its pattern, or `unmatched`.
 #[must_use]
 pub fn route_name(route: Option<RouteIndex>) -> &'static str {
-    let entry = route.and_then(|RouteIndex(index)| ROUTES.get(index));
+    let entry = route.and_then(RouteIndex::entry);
     entry.map_or(UNMATCHED, |entry| entry.path)
 }
 

@@ -1,0 +1,206 @@
+//! What the requests of one worker share, and what becomes of each of them: its id, its figures, its line in the log, its end.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::RequestHead;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode, Version};
+use actix_web::{HttpResponse, web};
+use uuid::Uuid;
+
+use crate::access_log::{Access, AccessLog};
+use crate::connection::Occupied;
+use crate::metrics::{WorkerMetrics, method_name, route_name};
+use crate::routes::RouteIndex;
+use crate::state::State;
+use crate::trace_context::TraceId;
+use crate::watched_body::WatchedBody;
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Characters in a request id that a caller sends, at most.
+const REQUEST_ID_CHARS_MAX: usize = 128;
+
+/// What the requests of one worker share.
+pub struct Worker {
+    /// What all workers share.
+    pub state: web::Data<State>,
+    metrics: Arc<WorkerMetrics>,
+    access: Option<AccessLog>,
+    ids: RequestIds,
+}
+
+/// A request whose head is there.
+#[derive(Debug)]
+pub struct Begun {
+    /// The caller's id for it where it sent a sane one, else one of ours.
+    pub id: HeaderValue,
+    /// The trace that it belongs to, where the caller named one.
+    pub trace: Option<TraceId>,
+    at: Duration,
+    method: Method,
+    version: Version,
+    /// Its place on its connection, where that is watched.
+    occupied: Option<Occupied>,
+}
+
+/// A request whose response is known.
+struct Answered {
+    route: Option<RouteIndex>,
+    method: Method,
+    status: StatusCode,
+    id: HeaderValue,
+    trace: Option<TraceId>,
+    at: Duration,
+}
+
+impl Worker {
+    /// A worker that starts; `access` is the log, where one is kept.
+    #[must_use]
+    pub fn new(state: web::Data<State>, access: Option<AccessLog>) -> Self {
+        Self {
+            metrics: state.metrics.http.worker(),
+            state,
+            access,
+            ids: RequestIds::new(),
+        }
+    }
+
+    /// Notes that a request is there.
+    #[must_use]
+    pub fn begin(&self, head: &RequestHead, occupied: Option<Occupied>) -> Begun {
+        Begun {
+            at: self.state.clock.now(),
+            id: sane_id(&head.headers).unwrap_or_else(|| self.ids.next()),
+            trace: TraceId::of(&head.headers),
+            method: head.method.clone(),
+            version: head.version,
+            occupied,
+        }
+    }
+
+    /// Gives a response its `X-Request-Id`, counts it, and has the rest done when its body is: now where that is all there, else when the last
+    /// piece was sent, or given up.
+    #[must_use]
+    pub fn conclude(
+        self: &Rc<Self>,
+        begun: Begun,
+        route: Option<RouteIndex>,
+        mut response: HttpResponse,
+    ) -> HttpResponse {
+        response
+            .headers_mut()
+            .insert(X_REQUEST_ID.clone(), begun.id.clone());
+        let answered = Answered {
+            route,
+            method: begun.method,
+            status: response.status(),
+            id: begun.id,
+            trace: begun.trace,
+            at: begun.at,
+        };
+        let duration = self.since(answered.at);
+        self.metrics
+            .record(route, &answered.method, answered.status, duration);
+        let response = self.written(answered, duration, response);
+        until_taken(begun.version, begun.occupied, response)
+    }
+
+    /// Writes the request's line, or has it written.
+    fn written(
+        self: &Rc<Self>,
+        answered: Answered,
+        duration: Duration,
+        response: HttpResponse,
+    ) -> HttpResponse {
+        let Some(access) = &self.access else {
+            return response;
+        };
+        match response.body().size() {
+            BodySize::None => answered.write(access, 0, duration),
+            BodySize::Sized(bytes) => answered.write(access, bytes, duration),
+            BodySize::Stream => {
+                let (worker, access) = (Rc::clone(self), access.clone());
+                let done = move |bytes| answered.write(&access, bytes, worker.since(answered.at));
+                return response.map_body(|_, body| BoxBody::new(WatchedBody::new(body, done)));
+            }
+        }
+        response
+    }
+
+    fn since(&self, began: Duration) -> Duration {
+        self.state.clock.now().saturating_sub(began)
+    }
+}
+
+/// Has a request count as under way on its connection until the connection has all of the response.
+fn until_taken(version: Version, occupied: Option<Occupied>, response: HttpResponse) -> HttpResponse {
+    let Some(occupied) = occupied else {
+        return response;
+    };
+    match (response.body().size(), version) {
+        (BodySize::None, _) => response,
+        // HTTP/1.1 takes a body that is there at one go, and sends it as its reader lets it.
+        (BodySize::Sized(bytes), Version::HTTP_10 | Version::HTTP_11) => {
+            occupied.answered(bytes);
+            response
+        }
+        (BodySize::Sized(_) | BodySize::Stream, _) => {
+            response.map_body(|_, body| BoxBody::new(WatchedBody::new(body, move |_| drop(occupied))))
+        }
+    }
+}
+
+impl Answered {
+    fn write(&self, log: &AccessLog, bytes: u64, duration: Duration) {
+        log.write(&Access {
+            method: method_name(&self.method),
+            route: route_name(self.route),
+            status: self.status.as_u16(),
+            bytes,
+            duration,
+            request_id: self.id.to_str().unwrap_or_default(),
+            trace_id: self.trace.as_ref().map(TraceId::as_str),
+        });
+    }
+}
+
+fn sane_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let id = headers.get(&X_REQUEST_ID)?;
+    let text = id.to_str().ok()?;
+    let sane = !text.is_empty()
+        && text.len() <= REQUEST_ID_CHARS_MAX
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
+    sane.then(|| id.clone())
+}
+
+/// The ids that a worker gives: random once, and counted from there, so that no id costs a call of the system or a lock.
+struct RequestIds {
+    worker: u64,
+    given: Cell<u64>,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        let (_, random) = Uuid::now_v7().as_u64_pair();
+        Self {
+            worker: random,
+            given: Cell::new(0),
+        }
+    }
+
+    fn next(&self) -> HeaderValue {
+        let given = self.given.get();
+        self.given.set(given.wrapping_add(1));
+        let id = Uuid::from_u64_pair(self.worker, given);
+        let mut buffer = Uuid::encode_buffer();
+        let text = id.simple().encode_lower(&mut buffer);
+        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    }
+}
