@@ -3,7 +3,6 @@
 //! The lines have the form of all others and obey `log.level` under the target `hearth_api::access`, but are written by hand: they are the
 //! only ones that a busy server writes by the thousand a second.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,50 +59,58 @@ impl AccessLog {
             return;
         }
         let mut line = Vec::with_capacity(384);
-        // Writing to memory does not fail.
-        let _written = match self.format {
+        match self.format {
             LogFormat::Text => self.text(&mut line, access),
             LogFormat::Json => self.json(&mut line, access),
-        };
+        }
         self.writer.append(&line);
     }
 
-    fn text(&self, line: &mut Vec<u8>, access: &Access<'_>) -> std::io::Result<()> {
+    fn text(&self, line: &mut Vec<u8>, access: &Access<'_>) {
         json::write_time(line, self.clock.utc());
-        write!(
-            line,
-            "  INFO {TARGET}: {} {} status={} bytes={} us={} request_id={}",
-            access.method,
-            access.route,
-            access.status,
-            access.bytes,
-            access.duration.as_micros(),
-            access.request_id
-        )?;
+        write_texts(line, &["  INFO ", TARGET, ": ", access.method, " ", access.route]);
+        write_number(line, " status=", access.status.into());
+        write_number(line, " bytes=", access.bytes);
+        write_number(line, " us=", access.microseconds());
+        write_texts(line, &[" request_id=", access.request_id]);
         if let Some(trace) = access.trace_id {
-            write!(line, " trace_id={trace}")?;
+            write_texts(line, &[" trace_id=", trace]);
         }
-        line.write_all(b"\n")
+        line.push(b'\n');
     }
 
-    fn json(&self, line: &mut Vec<u8>, access: &Access<'_>) -> std::io::Result<()> {
-        line.write_all(b"{\"timestamp\":\"")?;
+    fn json(&self, line: &mut Vec<u8>, access: &Access<'_>) {
+        line.extend_from_slice(b"{\"timestamp\":\"");
         json::write_time(line, self.clock.utc());
-        write!(
+        let head = "\",\"level\":\"INFO\",\"message\":\"request\",\"method\":\"";
+        write_texts(
             line,
-            "\",\"level\":\"INFO\",\"message\":\"request\",\"method\":\"{}\",\"route\":\"{}\",\"status\":{},\
-             \"bytes\":{},\"us\":{},\"request_id\":\"{}\"",
-            access.method,
-            access.route,
-            access.status,
-            access.bytes,
-            access.duration.as_micros(),
-            access.request_id
-        )?;
+            &[head, access.method, "\",\"route\":\"", access.route, "\""],
+        );
+        write_number(line, ",\"status\":", access.status.into());
+        write_number(line, ",\"bytes\":", access.bytes);
+        write_number(line, ",\"us\":", access.microseconds());
+        write_texts(line, &[",\"request_id\":\"", access.request_id, "\""]);
         if let Some(trace) = access.trace_id {
-            write!(line, ",\"trace_id\":\"{trace}\"")?;
+            write_texts(line, &[",\"trace_id\":\"", trace, "\""]);
         }
-        write!(line, ",\"target\":\"{TARGET}\"}}")?;
-        line.write_all(b"\n")
+        write_texts(line, &[",\"target\":\"", TARGET, "\"}\n"]);
     }
+}
+
+impl Access<'_> {
+    fn microseconds(&self) -> u64 {
+        u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+fn write_texts(line: &mut Vec<u8>, texts: &[&str]) {
+    for text in texts {
+        line.extend_from_slice(text.as_bytes());
+    }
+}
+
+fn write_number(line: &mut Vec<u8>, name: &str, number: u64) {
+    line.extend_from_slice(name.as_bytes());
+    json::write_integer(line, i64::try_from(number).unwrap_or(i64::MAX));
 }
