@@ -1,7 +1,7 @@
 //! Group commit: how turns become durable.
 //!
-//! - `queue`: turns wait in the order of arrival, those of one session always at the same committer.
-//! - `committer`: takes what has gathered, commits it, takes the next. No timer: an idle one begins at once.
+//! - `queue`: turns wait in the order of arrival, those of one session behind its batch under way.
+//! - `committer`: takes what has gathered, commits it, takes the next. No timer: with nothing under way it begins at once.
 //! - `batch`: one statement's turns, and what each is told.
 //! - `resolve`: a statement is executed until its outcome is known.
 //! - `turn`: a turn on its way, which is answered whatever happens.

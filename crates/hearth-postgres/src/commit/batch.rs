@@ -1,6 +1,6 @@
 //! One batch: the turns of one statement, and what each of them is told.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -37,11 +37,6 @@ impl Batch {
             turns,
             trouble: Notify::new(),
         }
-    }
-
-    pub(super) fn sessions(&self) -> HashSet<ConversationKey> {
-        let keys = self.turns.iter().map(|turn| &turn.append().key);
-        keys.cloned().collect()
     }
 
     /// Commits the turns and answers each, those that are still on their way at their deadline with what can be said then.

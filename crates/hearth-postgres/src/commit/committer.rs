@@ -1,17 +1,17 @@
-//! One committer: takes what has gathered, commits it, takes the next.
+//! A committer: takes what has gathered, commits it, takes the next, and ends when nothing is left.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 use super::batch::Batch;
-use super::queue::Queue;
+use super::queue::{Place, Queue};
 use super::turn::PendingTurn;
 use crate::notice::ReplicaId;
 use crate::pool::Pool;
@@ -20,7 +20,7 @@ use crate::queries::DeleteCommits;
 /// A batch that takes longer is set aside where there is room, so that one locked session does not hold up the others.
 const SLOW: Duration = Duration::from_millis(250);
 
-/// Batches after which a committer forgets old ones, and how many of them: more than came in meanwhile.
+/// Batches after which old ones are forgotten, and how many of them: more than came in meanwhile.
 const BATCHES_A_SWEEP: u64 = 64;
 const SWEPT_MAX: i64 = 256;
 
@@ -32,6 +32,7 @@ const SWEEP_TIMEOUT: Duration = Duration::from_millis(250);
 pub(super) struct Figures {
     batches: AtomicU64,
     turns: AtomicU64,
+    ended: AtomicU64,
 }
 
 impl Figures {
@@ -41,6 +42,12 @@ impl Figures {
             let turns = u64::try_from(turns).unwrap_or(u64::MAX);
             self.turns.fetch_add(turns, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a batch that came to its end, whichever. Says whether it is time to forget old ones.
+    fn batch_ended(&self) -> bool {
+        let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
+        ended.is_multiple_of(BATCHES_A_SWEEP)
     }
 
     pub(super) fn batches(&self) -> u64 {
@@ -53,81 +60,55 @@ impl Figures {
 }
 
 /// What committing needs.
-#[derive(Clone)]
 pub(super) struct Work {
     pub(super) pool: Pool,
     pub(super) queue: Arc<Queue>,
-    pub(super) figures: Arc<Figures>,
+    pub(super) figures: Figures,
     pub(super) replica: Option<ReplicaId>,
     /// Silence after which a commit is in doubt. It leaves time to find out: executing it again is safe while it goes on.
     pub(super) doubt_after: Duration,
+    pub(super) handle: Handle,
 }
 
-/// Refuses what waits when its committer ends, however it ends.
-struct End(Arc<Queue>);
-
-impl Drop for End {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
-/// Starts a committer; it ends when its queue is closed and empty, or with the runtime.
-pub(super) fn start(work: Work, handle: Handle) {
-    let end = End(Arc::clone(&work.queue));
-    let runtime = handle.clone();
-    handle.spawn(async move {
-        let _end = end;
-        tokio::select! {
-            () = commit_all(&work, &runtime) => {}
-            () = work.queue.expire() => {}
-        }
-    });
-}
-
-async fn commit_all(work: &Work, runtime: &Handle) {
-    let mut batches: u64 = 0;
-    while let Some(turns) = work.queue.next().await {
-        commit(work, turns, runtime).await;
-        batches += 1;
-        if batches.is_multiple_of(BATCHES_A_SWEEP) {
-            forget_old(work).await;
+impl Work {
+    /// Starts a committer in a place, if there is one.
+    pub(super) fn start(self: &Arc<Self>, place: Option<Place>) {
+        if let Some(place) = place {
+            self.handle.spawn(commit_all(Arc::clone(self), place));
         }
     }
 }
 
-/// Commits a batch. One in trouble goes on in a task of its own, and so do the other sessions here; later turns of its sessions wait.
-async fn commit(work: &Work, turns: Vec<PendingTurn>, runtime: &Handle) {
-    let batch = Arc::new(Batch::of(turns));
-    let mut committing = guarded(work.clone(), Arc::clone(&batch));
+async fn commit_all(work: Arc<Work>, mut place: Place) {
+    while let Some(turns) = place.next() {
+        work.start(place.another());
+        commit(&work, turns, &mut place).await;
+        if work.figures.batch_ended() {
+            forget_old(&work).await;
+        }
+    }
+}
+
+/// Commits a batch. While one is in trouble the other sessions go on; later turns of its own wait.
+async fn commit(work: &Arc<Work>, turns: Vec<PendingTurn>, place: &mut Place) {
+    let batch = Batch::of(turns);
+    let mut committing = pin!(guarded(work, &batch));
     tokio::select! {
         biased;
         () = &mut committing => return,
         () = batch.trouble.notified() => {}
         () = sleep(SLOW) => {}
     }
-    match work.queue.hold(batch.sessions()) {
-        Some(hold) => {
-            runtime.spawn(async move {
-                committing.await;
-                drop(hold);
-            });
-        }
-        None => committing.await,
-    }
+    place.set_aside();
+    work.start(place.another());
+    committing.await;
 }
 
 /// A panic is the batch's own: its turns are answered by their drop.
-fn guarded(work: Work, batch: Arc<Batch>) -> BoxFuture<'static, ()> {
-    let committing = async move { batch.commit(&work).await };
-    let caught = AssertUnwindSafe(committing).catch_unwind();
-    caught
-        .map(|outcome| {
-            if outcome.is_err() {
-                tracing::error!("a commit panicked");
-            }
-        })
-        .boxed()
+async fn guarded(work: &Work, batch: &Batch) {
+    if AssertUnwindSafe(batch.commit(work)).catch_unwind().await.is_err() {
+        tracing::error!("a commit panicked");
+    }
 }
 
 async fn forget_old(work: &Work) {

@@ -1,25 +1,24 @@
-//! Where turns come in: how many are taken on, to which committer each goes, and the way back.
+//! Where turns come in: how many are taken on, and the way back.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_domain::ports::AppendError;
-use hearth_domain::{Append, Committed, ConversationKey};
+use hearth_domain::{Append, Committed};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::CommitStatus;
-use super::committer::{self, Figures, Work};
+use super::committer::{Figures, Work};
 use super::outcome::{Outcome, Refusal};
-use super::queue::Queue;
+use super::queue::{Queue, expire};
 use super::turn::Ticket;
 use crate::config::{ConfigError, PostgresConfig};
 use crate::error::Fault;
 use crate::pool::Pool;
 
-/// Committers: while one batch is at the disk the next one goes to the server. More make smaller batches, not faster ones.
+/// Committers at once: while one batch is at the disk the next one goes to the server. More make smaller batches, not faster ones.
 const COMMITTERS: usize = 2;
 
 /// Of the queue, what one call with more turns than the queue has places may take at once: this part.
@@ -27,41 +26,37 @@ const STEPS_A_QUEUE: usize = 4;
 
 /// Takes turns on, and has them committed. Dropping it lets what was accepted be committed.
 pub(crate) struct Intake {
-    queues: Vec<Arc<Queue>>,
-    hasher: RandomState,
+    queue: Arc<Queue>,
+    work: Arc<Work>,
     room: Arc<Semaphore>,
     places: usize,
-    figures: Arc<Figures>,
     commit_timeout: Duration,
     handle: Handle,
 }
 
 impl Intake {
-    /// Starts the committers on a runtime.
+    /// An intake whose committers work on a runtime.
     pub(crate) fn open(config: &PostgresConfig, pool: &Pool, handle: Handle) -> Result<Self, ConfigError> {
         let places = config.commit_queue;
         if places == 0 || u32::try_from(places).is_err() || places > Semaphore::MAX_PERMITS {
             return Err(ConfigError::CommitQueue);
         }
-        let figures = Arc::<Figures>::default();
-        let start = |_| {
-            let queue = Arc::new(Queue::new(config.commit_timeout));
-            let work = Work {
-                pool: pool.clone(),
-                queue: Arc::clone(&queue),
-                figures: Arc::clone(&figures),
-                replica: config.notify,
-                doubt_after: config.commit_timeout / 2,
-            };
-            committer::start(work, handle.clone());
-            queue
+        let committers = COMMITTERS.min(config.pool_size);
+        let queue = Arc::new(Queue::new(committers, config.commit_timeout));
+        handle.spawn(expire(Arc::downgrade(&queue)));
+        let work = Work {
+            pool: pool.clone(),
+            queue: Arc::clone(&queue),
+            figures: Figures::default(),
+            replica: config.notify,
+            doubt_after: config.commit_timeout / 2,
+            handle: handle.clone(),
         };
         Ok(Self {
-            queues: (0..COMMITTERS.min(config.pool_size)).map(start).collect(),
-            hasher: RandomState::new(),
+            queue,
+            work: Arc::new(work),
             room: Arc::new(Semaphore::new(places)),
             places,
-            figures,
             commit_timeout: config.commit_timeout,
             handle,
         })
@@ -70,8 +65,8 @@ impl Intake {
     pub(crate) fn status(&self) -> CommitStatus {
         CommitStatus {
             queued_turns: self.places.saturating_sub(self.room.available_permits()),
-            batches: self.figures.batches(),
-            turns: self.figures.turns(),
+            batches: self.work.figures.batches(),
+            turns: self.work.figures.turns(),
         }
     }
 
@@ -123,36 +118,19 @@ impl Intake {
         }
     }
 
-    /// Puts turns into their queues, in the places that were taken for them.
+    /// Puts turns into the queue, in the places that were taken for them.
     fn enqueue(&self, appends: &[Append], mut room: OwnedSemaphorePermit) -> Vec<oneshot::Receiver<Outcome>> {
-        let mut shares: Vec<Vec<(Append, Ticket)>> = self.queues.iter().map(|_| Vec::new()).collect();
+        let mut turns = Vec::with_capacity(appends.len());
         let mut receivers = Vec::with_capacity(appends.len());
         for append in appends {
             let (reply, answer) = oneshot::channel();
             receivers.push(answer);
-            let share = shares.get_mut(self.queue_of(&append.key));
-            if let (Some(room), Some(share)) = (room.split(1), share) {
-                share.push((append.clone(), Ticket { room, reply }));
+            if let Some(room) = room.split(1) {
+                turns.push((append.clone(), Ticket { room, reply }));
             }
         }
-        for (queue, share) in self.queues.iter().zip(shares) {
-            if !share.is_empty() {
-                queue.push(share);
-            }
-        }
+        self.work.start(self.queue.push(turns));
         receivers
-    }
-
-    /// Turns of one session always go to the same committer: their order is the order of arrival.
-    fn queue_of(&self, key: &ConversationKey) -> usize {
-        let queues = u64::try_from(self.queues.len()).unwrap_or(1);
-        usize::try_from(self.hasher.hash_one(key) % queues).unwrap_or_default()
-    }
-}
-
-impl Drop for Intake {
-    fn drop(&mut self) {
-        self.queues.iter().for_each(|queue| queue.close());
     }
 }
 

@@ -1,11 +1,13 @@
-//! Turns that wait for one committer, in the order of arrival.
+//! Turns that wait to be committed, in the order of arrival; `place` has those who commit them.
+
+mod place;
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hearth_domain::{Append, ConversationKey, RequestKey};
-use tokio::sync::Notify;
+pub(super) use place::Place;
 use tokio::time::{Instant, sleep_until};
 
 use super::outcome::Refusal;
@@ -18,89 +20,56 @@ const BATCH_TURNS_MAX: usize = 128;
 /// Bytes of a batch's contents after which no further turn joins it.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// Batches of one committer that may be set aside at once, so that trouble leaves connections to everybody else.
-const ASIDE_MAX: usize = 2;
+/// Turns that must wait before another committer takes some while one is at work: a batch has a price of its own, so that the second one
+/// is worth it only when it is not small.
+const SHARED_TURNS_MIN: usize = 48;
 
-/// The turns that wait for one committer.
+/// Batches that may be set aside at once, so that trouble leaves connections to everybody else.
+const ASIDE_MAX: usize = 4;
+
+/// The turns that wait.
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
-    wake: Notify,
+    committers_max: usize,
     commit_timeout: Duration,
 }
 
 #[derive(Default)]
 struct Waiting {
     turns: VecDeque<PendingTurn>,
-    /// The sessions of batches that were set aside: their turns wait until that is over.
+    /// The sessions of batches under way: later turns of theirs wait until that is over.
     held: HashSet<ConversationKey>,
+    committers: usize,
     aside: usize,
-    /// Nothing more will come; what is there is still committed.
-    closing: bool,
-    /// Nobody takes anything any more.
-    ended: bool,
 }
 
 impl Queue {
-    pub(super) fn new(commit_timeout: Duration) -> Self {
+    pub(super) fn new(committers_max: usize, commit_timeout: Duration) -> Self {
         Self {
             waiting: Mutex::default(),
-            wake: Notify::new(),
+            committers_max,
             commit_timeout,
         }
     }
 
-    /// Puts turns in, next to each other.
-    pub(super) fn push(&self, turns: Vec<(Append, Ticket)>) {
+    /// Puts turns in, next to each other. Brings the place of a committer who is to be started for them.
+    #[must_use]
+    pub(super) fn push(self: &Arc<Self>, turns: Vec<(Append, Ticket)>) -> Option<Place> {
         let mut waiting = self.lock();
         // Taken under the lock: the queue is in the order of the deadlines too.
         let deadline = Instant::now() + self.commit_timeout;
-        let turns = turns
-            .into_iter()
-            .map(|(append, ticket)| PendingTurn::new(append, ticket, deadline));
-        if waiting.ended {
-            drop(waiting);
-            turns.for_each(drop);
-        } else {
-            waiting.turns.extend(turns);
-            drop(waiting);
-            self.wake.notify_one();
-        }
+        let pending = |(append, ticket)| PendingTurn::new(append, ticket, deadline);
+        waiting.turns.extend(turns.into_iter().map(pending));
+        self.place(&mut waiting)
     }
 
-    /// The next batch: turns that fit one statement. None when nothing is left and nothing more will come.
-    pub(super) async fn next(&self) -> Option<Vec<PendingTurn>> {
-        loop {
-            let woken = self.wake.notified();
-            {
-                let mut waiting = self.lock();
-                let batch = waiting.take();
-                if !batch.is_empty() {
-                    return Some(batch);
-                }
-                if waiting.closing && waiting.turns.is_empty() {
-                    return None;
-                }
-            }
-            woken.await;
-        }
-    }
-
-    /// Tells turns that ran out of time while they waited; never ends.
-    pub(super) async fn expire(&self) {
-        loop {
-            let now = Instant::now();
-            let (expired, next) = {
-                let mut waiting = self.lock();
-                let expired: Vec<_> =
-                    std::iter::from_fn(|| waiting.turns.pop_front_if(|turn| turn.deadline() <= now))
-                        .collect();
-                // What comes later is due later.
-                let next = waiting.turns.front().map(PendingTurn::deadline);
-                (expired, next.unwrap_or(now + self.commit_timeout))
-            };
-            refuse(expired, &Fault::timed_out());
-            sleep_until(next).await;
-        }
+    /// A place for one more committer, if one is needed.
+    fn place(self: &Arc<Self>, waiting: &mut Waiting) -> Option<Place> {
+        let needed = waiting.needs_another(self.committers_max);
+        needed.then(|| {
+            waiting.committers += 1;
+            Place::new(Arc::clone(self))
+        })
     }
 
     /// Tells all turns that wait that the database is not there.
@@ -109,38 +78,30 @@ impl Queue {
         refuse(turns, fault);
     }
 
-    /// Sets sessions aside until the answer is dropped. None where too many batches are aside already.
-    pub(super) fn hold(self: &Arc<Self>, sessions: HashSet<ConversationKey>) -> Option<Hold> {
-        let mut waiting = self.lock();
-        if waiting.aside >= ASIDE_MAX {
-            return None;
-        }
-        waiting.aside += 1;
-        waiting.held.extend(sessions.iter().cloned());
-        Some(Hold {
-            queue: Arc::clone(self),
-            sessions,
-        })
-    }
-
-    /// Lets the committer end when all is done.
-    pub(super) fn close(&self) {
-        self.lock().closing = true;
-        self.wake.notify_one();
-    }
-
-    /// Refuses what waits, and whatever still comes.
-    pub(super) fn end(&self) {
-        let turns = {
+    /// Tells turns that ran out of time while they waited. Brings the moment at which to look again.
+    fn refuse_expired(&self) -> Instant {
+        let now = Instant::now();
+        let (expired, next) = {
             let mut waiting = self.lock();
-            waiting.ended = true;
-            std::mem::take(&mut waiting.turns)
+            let expired: Vec<_> =
+                std::iter::from_fn(|| waiting.turns.pop_front_if(|turn| turn.deadline() <= now)).collect();
+            // What comes later is due later.
+            let next = waiting.turns.front().map(PendingTurn::deadline);
+            (expired, next.unwrap_or(now + self.commit_timeout))
         };
-        refuse(turns, &Fault::task_ended());
+        refuse(expired, &Fault::timed_out());
+        next
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells turns that run out of time while they wait, for as long as there is a queue.
+pub(super) async fn expire(queue: Weak<Queue>) {
+    while let Some(next) = queue.upgrade().map(|queue| queue.refuse_expired()) {
+        sleep_until(next).await;
     }
 }
 
@@ -152,13 +113,21 @@ fn refuse(turns: impl IntoIterator<Item = PendingTurn>, fault: &Fault) {
 }
 
 impl Waiting {
+    /// An idle server begins at once; while a committer is at work the next batch gathers.
+    fn needs_another(&self, committers_max: usize) -> bool {
+        match self.committers {
+            0 => !self.turns.is_empty(),
+            some => some < committers_max && self.turns.len() >= SHARED_TURNS_MIN,
+        }
+    }
+
     /// Takes turns from the front, as many as fit one statement. A turn that names a version must see the turns of its session before
     /// it, and be seen by those after it: it is alone with its session in a statement. So is a turn's request. Nobody overtakes a turn of the
     /// same session.
     fn take(&mut self) -> Vec<PendingTurn> {
         let mut batch: Vec<PendingTurn> = Vec::new();
         let mut requests: HashSet<RequestKey> = HashSet::new();
-        let mut blocked = self.held.clone();
+        let mut blocked: HashSet<ConversationKey> = HashSet::new();
         let mut passed = Vec::new();
         let mut bytes = 0;
         while batch.len() < BATCH_TURNS_MAX && bytes < BATCH_BYTES_MAX {
@@ -174,7 +143,7 @@ impl Waiting {
                 .map(|completion| &completion.request);
             let is_taken = request.is_some_and(|request| requests.contains(request));
             let is_shared = is_alone && batch.iter().any(|other| other.append().key == *key);
-            if blocked.contains(key) || is_shared || is_taken {
+            if self.held.contains(key) || blocked.contains(key) || is_shared || is_taken {
                 blocked.insert(key.clone());
                 passed.push(turn);
                 continue;
@@ -191,24 +160,11 @@ impl Waiting {
         }
         batch
     }
-}
 
-/// Sessions that are set aside.
-pub(super) struct Hold {
-    queue: Arc<Queue>,
-    sessions: HashSet<ConversationKey>,
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        {
-            let mut waiting = self.queue.lock();
-            waiting.aside -= 1;
-            for session in &self.sessions {
-                waiting.held.remove(session);
-            }
+    fn release(&mut self, sessions: &mut Vec<ConversationKey>) {
+        for session in sessions.drain(..) {
+            self.held.remove(&session);
         }
-        self.queue.wake.notify_one();
     }
 }
 
@@ -285,9 +241,8 @@ mod tests {
     #[test]
     fn sessions_that_are_aside_wait_in_their_order() {
         let mut waiting = waiting("a b a c b");
-        waiting
-            .held
-            .insert(ConversationKey::parse("d", "u", "a").unwrap());
+        let aside = ConversationKey::parse("d", "u", "a").unwrap();
+        waiting.held.insert(aside);
         assert_eq!(numbers(&waiting.take()), [1, 3, 4]);
         assert_eq!(numbers(&waiting.turns), [0, 2]);
         assert!(waiting.take().is_empty());
