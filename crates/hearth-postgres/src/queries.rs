@@ -2,6 +2,7 @@
 //! fixed, so that a connection prepares and plans it once.
 
 mod annul_batch;
+mod append_plain;
 mod append_statement;
 mod append_turns;
 mod batch_answer;

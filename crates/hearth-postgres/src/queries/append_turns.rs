@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::error::Fault;
 use crate::notice::ReplicaId;
 use crate::pool::Intent;
+use crate::queries::append_plain::PlainStatement;
 use crate::queries::append_statement::Statement;
 use crate::queries::batch_answer::{BatchAnswer, says_noted};
 use crate::rows::committed::{CommittedBatch, SentTurn};
@@ -49,8 +50,13 @@ pub(super) struct SessionColumns<'a> {
 /// Messages, in the order of the turns.
 #[derive(Default)]
 pub(super) struct MessageColumns<'a> {
+    pub(super) departments: Vec<&'a str>,
+    pub(super) users: Vec<&'a str>,
+    pub(super) session_ids: Vec<&'a str>,
     /// The place of the message's session, from 1.
     pub(super) sessions: Vec<i64>,
+    /// How many messages there are.
+    pub(super) count: i64,
     pub(super) roles: Vec<&'static str>,
     pub(super) contents: Vec<&'a str>,
     pub(super) times: Vec<Option<DateTime<Utc>>>,
@@ -129,7 +135,28 @@ impl<'a> AppendTurns<'a> {
         answer.outcomes(&self.sent)
     }
 
+    /// Whether no turn asks for anything to be as it was when it read.
+    fn is_plain(&self) -> bool {
+        self.requests.keys.is_empty()
+            && !self.names_versions()
+            && self.sessions.reads.iter().all(Option::is_none)
+    }
+
+    fn names_versions(&self) -> bool {
+        self.sessions.expected.iter().any(Option::is_some)
+    }
+
     /// Reads to the end of the answer, and not to its one row alone: the row comes before the commit, and what fails there comes after it.
+    async fn commit_plain(&self, connection: &mut AsyncPgConnection) -> QueryResult<CommittedBatch> {
+        let answers: QueryResult<Vec<CommittedBatch>> = if self.replica.is_some() {
+            PlainStatement::<true>(self).load(connection).await
+        } else {
+            PlainStatement::<false>(self).load(connection).await
+        };
+        answers?.pop().ok_or(QueryError::NotFound)
+    }
+
+    /// The same where sessions have conditions: that of a version if there are `VERSIONS`, those of keys, and the fence.
     async fn commit<const VERSIONS: bool>(
         &self,
         connection: &mut AsyncPgConnection,
@@ -151,7 +178,9 @@ impl Intent for AppendTurns<'_> {
 
     /// While the same batch is still being committed elsewhere, this waits for it to end.
     async fn run(&self, connection: &mut AsyncPgConnection) -> QueryResult<CommittedBatch> {
-        let committed = if self.sessions.expected.iter().any(Option::is_some) {
+        let committed = if self.is_plain() {
+            self.commit_plain(connection).await
+        } else if self.names_versions() {
             self.commit::<true>(connection).await
         } else {
             self.commit::<false>(connection).await
@@ -186,7 +215,11 @@ impl<'a> SessionColumns<'a> {
 impl<'a> MessageColumns<'a> {
     fn push(&mut self, session: i64, append: &'a Append) {
         for message in append.turn.messages() {
+            self.departments.push(append.key.department.as_str());
+            self.users.push(append.key.user.as_str());
+            self.session_ids.push(append.key.session.as_str());
             self.sessions.push(session);
+            self.count += 1;
             self.roles.push(message.role().as_str());
             self.contents.push(message.content());
             // Cut here: what the driver does with parts of a microsecond depends on the century.
