@@ -38,6 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         skipped: 0,
         query: query.into(),
         stream: true,
+        traceparent: None,
     };
     let answer = model.answer(prompt, &mut Shown).await?;
     println!("\n{:?}, {:?}", answer.status, answer.usage);

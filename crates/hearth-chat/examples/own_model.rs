@@ -54,6 +54,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             min_version: None,
             if_version: None,
             idempotency: None,
+            observer: None,
         };
         let answer = chat.answer(request).await?.answer;
         println!("{query} -> {} ({:?})", answer.response, answer.history);

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::answer::{HistoryUse, Timings};
 use crate::chat::Room;
 use crate::error::ChatError;
+use crate::observer::{Observed, Step};
 use crate::prompt::{is_truncated, prompt, responses};
 use crate::queue::Place;
 use crate::record::Record;
@@ -84,9 +85,11 @@ impl<S: HistoryStore + RequestLog> Room<S> {
             .await
             .map_err(|_busy| ChatError::SessionBusy)?;
         let began = self.clock.now();
+        let step = Observed::begin(turn.request, Step::History);
         let reading = timeout_at(turn.deadline, self.read(&turn.key, turn.request))
             .await
-            .unwrap_or(Err(ChatError::History(ReadError::TimedOut)))?;
+            .unwrap_or(Err(ChatError::History(ReadError::TimedOut)));
+        let reading = step.ended(reading)?;
         timings.history = self.clock.now().saturating_sub(began);
         let record = self.ask(turn, Some(&reading), teller, &mut timings).await?;
         let append = append(turn, &record, &reading)?;
@@ -137,7 +140,7 @@ impl<S: HistoryStore + RequestLog> Room<S> {
         timings: &mut Timings,
     ) -> Result<Record, ChatError> {
         let department = &turn.key.department;
-        let prompt = prompt(
+        let mut prompt = prompt(
             &self.config.prompt,
             department,
             reading.map(Reading::history),
@@ -151,9 +154,11 @@ impl<S: HistoryStore + RequestLog> Room<S> {
         });
         teller.started(&self.hub, &turn.key, turn.turn_id);
         let began = self.clock.now();
+        let step = Observed::begin(turn.request, Step::Model);
+        prompt.traceparent = step.traceparent();
         let response = respond(&*self.model, prompt, turn.deadline, teller).await;
         timings.model = self.clock.now().saturating_sub(began);
-        let response = response.map_err(ChatError::Model)?;
+        let response = step.ended(response).map_err(ChatError::Model)?;
         Ok(Record {
             turn_id: turn.turn_id,
             response: response.text,

@@ -54,6 +54,7 @@ pub(crate) fn prompt(
         skipped,
         query: Arc::from(query),
         stream,
+        traceparent: None,
     }
 }
 

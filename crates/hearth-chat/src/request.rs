@@ -1,9 +1,13 @@
 //! What a chat is asked.
 
+use std::sync::Arc;
+
 use hearth_domain::{
     BodyHash, ConversationKey, Department, Endpoint, IdempotencyKey, NewMessage, RequestKey, SessionId, Turn,
     UserId, Version,
 };
+
+use crate::observer::TurnObserver;
 
 /// One request to chat.
 #[derive(Debug, Clone)]
@@ -24,6 +28,8 @@ pub struct ChatRequest {
     pub if_version: Option<Version>,
     /// What makes a repeat safe, where the caller sent a key.
     pub idempotency: Option<Idempotency>,
+    /// Who is told of the turn's steps, if anybody.
+    pub observer: Option<Arc<dyn TurnObserver>>,
 }
 
 /// One request to append a turn without a model.

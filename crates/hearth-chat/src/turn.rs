@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::answer::{Answered, ChatAnswer, Timings};
 use crate::chat::Room;
 use crate::error::ChatError;
+use crate::observer::{Observed, Step};
 use crate::produce::Produced;
 use crate::record::past_answer;
 use crate::request::{ChatRequest, Idempotency};
@@ -36,7 +37,7 @@ impl<S: HistoryStore + RequestLog> Room<S> {
         let session = request.session.clone().unwrap_or_else(SessionId::generate);
         let mut produced = self.produce(request, session, deadline, teller).await?;
         let committed = match produced.append.take() {
-            Some(append) => Some(self.commit_timed(append, &mut produced.timings).await?),
+            Some(append) => Some(self.commit_timed(request, append, &mut produced.timings).await?),
             None => None,
         };
         Ok(Answered {
@@ -112,16 +113,23 @@ impl<S: HistoryStore + RequestLog> Room<S> {
             None => Note::Answer(record),
         };
         let began = self.clock.now();
-        let past = self.settle(attempt, note).await?;
+        let step = Observed::begin(request, Step::Commit);
+        let past = step.ended(self.settle(attempt, note).await)?;
         timings.commit = self.clock.now().saturating_sub(began);
         drop((place, under_way));
         past.map(|past| replay(request, &past, timings, false))
             .transpose()
     }
 
-    async fn commit_timed(&self, append: Append, timings: &mut Timings) -> Result<Committed, ChatError> {
+    async fn commit_timed(
+        &self,
+        request: &ChatRequest,
+        append: Append,
+        timings: &mut Timings,
+    ) -> Result<Committed, ChatError> {
         let began = self.clock.now();
-        let committed = self.commit(append).await.map_err(refused);
+        let step = Observed::begin(request, Step::Commit);
+        let committed = step.ended(self.commit(append).await).map_err(refused);
         timings.commit = self.clock.now().saturating_sub(began);
         committed
     }

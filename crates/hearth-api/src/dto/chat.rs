@@ -66,6 +66,7 @@ pub fn chat_request(body: JsonObject) -> Result<Asked, Problem> {
             min_version,
             if_version,
             idempotency: None,
+            observer: None,
         });
     let request = fields.finish(request)?;
     Ok(Asked { request, stream })
@@ -83,6 +84,7 @@ pub fn chat_hash(request: &ChatRequest) -> BodyHash {
         min_version,
         if_version,
         idempotency: _,
+        observer: _,
     } = request;
     body_hash(&(
         department.as_str(),

@@ -206,6 +206,7 @@ mod tests {
             skipped: 0,
             query: "q".into(),
             stream: false,
+            traceparent: None,
         }
     }
 

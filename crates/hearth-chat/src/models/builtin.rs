@@ -83,6 +83,7 @@ mod tests {
             skipped,
             query: query.into(),
             stream: true,
+            traceparent: None,
         };
         let mut pieces = Pieces::default();
         let answer = BuiltinModel.answer(prompt, &mut pieces).await.unwrap();

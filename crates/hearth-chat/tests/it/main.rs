@@ -4,6 +4,7 @@
 mod appends;
 mod crowd;
 mod held;
+mod observers;
 mod order;
 mod repeats;
 mod replicas;

@@ -204,6 +204,7 @@ pub(crate) fn request(session: Option<&str>) -> ChatRequest {
         min_version: None,
         if_version: None,
         idempotency: None,
+        observer: None,
     }
 }
 

@@ -63,6 +63,22 @@ async fn a_request_carries_key_model_parameters_and_conversation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_traced_turn_is_traced_on() {
+    let scene = scene().await;
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for traceparent in [None, Some(traceparent)] {
+        let prompt = Prompt {
+            traceparent: traceparent.map(str::to_owned),
+            ..prompt("q", false)
+        };
+        scene.model.answer(prompt, &mut Heard::new()).await.unwrap();
+    }
+    let sent = scene.server.requests();
+    assert_eq!(sent[0].header("traceparent"), None);
+    assert_eq!(sent[1].header("traceparent"), Some(traceparent));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_none_is_sent() {
     let scene = scene().await;
     scene.ask(false).await.0.unwrap();

@@ -50,6 +50,7 @@ pub(crate) fn prompt(query: &str, stream: bool) -> Prompt {
         skipped: 0,
         query: query.into(),
         stream,
+        traceparent: None,
     }
 }
 

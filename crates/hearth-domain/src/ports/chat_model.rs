@@ -80,6 +80,8 @@ pub struct Prompt {
     pub query: Arc<str>,
     /// Whether the text is wanted piece by piece.
     pub stream: bool,
+    /// What a server that the model asks is sent as `traceparent`, where the turn is traced: W3C Trace Context.
+    pub traceparent: Option<String>,
 }
 
 impl Prompt {

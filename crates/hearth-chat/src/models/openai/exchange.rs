@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_domain::ports::{Answer, Clock, Deltas, Prompt};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderName};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -17,6 +17,8 @@ use super::error::{Reason, UpstreamError};
 use super::events::Events;
 use super::request::Requests;
 use super::retry::{self, pause};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Bytes of an answer that is not streamed, at most: a text of any length that is kept, with all that servers say beside it.
 const WHOLE_BYTES_MAX: usize = 4 << 20;
@@ -88,7 +90,7 @@ impl Upstream {
         let mut body = requests.body(prompt, with_usage);
         let mut retries = 0;
         loop {
-            let error = match self.send(body.clone(), prompt.stream).await {
+            let error = match self.send(body.clone(), prompt).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -107,9 +109,13 @@ impl Upstream {
     }
 
     /// Sends the request once. Only a stream must begin within the read timeout: what is not streamed begins when it is whole.
-    async fn send(&self, body: Bytes, stream: bool) -> Result<Response, Refused> {
-        let request = self.client.post(self.endpoint.clone()).body(body).send();
-        let response = if stream {
+    async fn send(&self, body: Bytes, prompt: &Prompt) -> Result<Response, Refused> {
+        let mut request = self.client.post(self.endpoint.clone()).body(body);
+        if let Some(traceparent) = &prompt.traceparent {
+            request = request.header(TRACEPARENT, traceparent);
+        }
+        let request = request.send();
+        let response = if prompt.stream {
             let response = tokio::time::timeout(self.read_timeout, request).await;
             response.map_err(|_| UpstreamError::TimedOut)?
         } else {

@@ -108,6 +108,7 @@ mod tests {
             skipped: 0,
             query: "q".into(),
             stream: false,
+            traceparent: None,
         };
         let mut out = Vec::new();
         write_messages(&mut out, &prompt);
