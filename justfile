@@ -16,6 +16,11 @@ run *arguments:
 run-postgres *arguments:
     HEARTH__STORE__URL="$(cargo xtask db up)" cargo run --release -- serve {{ arguments }}
 
+# Serve with each request exported as a span, to a collector on this machine unless HEARTH__LOG__OTLP_ENDPOINT names another.
+[group('run')]
+run-traced *arguments:
+    HEARTH__LOG__OTLP_ENDPOINT="${HEARTH__LOG__OTLP_ENDPOINT:-http://127.0.0.1:4318}" cargo run --release --features otlp -- serve {{ arguments }}
+
 # Bring the store's tables up to date.
 [group('run')]
 migrate *arguments:

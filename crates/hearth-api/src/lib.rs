@@ -28,6 +28,7 @@ pub mod rate_limit;
 pub mod request_context;
 pub mod routes;
 pub mod settings;
+pub mod spans;
 pub mod startup;
 pub mod state;
 pub mod store;

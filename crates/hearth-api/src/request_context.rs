@@ -15,6 +15,7 @@ use crate::connection::Connection;
 use crate::error::{Code, Problem};
 use crate::in_flight;
 use crate::routes::RouteIndex;
+use crate::spans;
 use crate::streaming::RequestName;
 use crate::trace_context::TraceId;
 use crate::worker::{Begun, Worker};
@@ -62,7 +63,9 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let (service, worker) = (Rc::clone(&self.service), Rc::clone(&self.worker));
         Box::pin(async move {
-            let begun = worker.begin(request.head(), Connection::occupy(request.conn_data()));
+            let mut begun = worker.begin(request.head(), Connection::occupy(request.conn_data()));
+            worker.trace(&mut begun, request.headers());
+            spans::attach(begun.span.as_ref(), &request);
             let response = match in_flight::enter(&worker.state, request.path()) {
                 // What fails in handlers and extractors is a response by now, with its problem among the extensions.
                 Ok(_place) => service.call(request).await?.map_into_boxed_body(),

@@ -27,6 +27,7 @@ use crate::open_model::{open_model, prompt_config};
 use crate::request_context::RequestContext;
 use crate::routes::routes;
 use crate::settings::{CacheStrategy, Concurrent, Settings};
+use crate::spans::{Spans, SpansError};
 use crate::state::{Phase, State};
 use crate::store::Store;
 use crate::telemetry::Logging;
@@ -60,6 +61,9 @@ pub enum ServeError {
     /// The model's client cannot be made.
     #[error("failed to prepare the model that [model] names")]
     Model(#[from] OpenAiConfigError),
+    /// Spans cannot be exported.
+    #[error(transparent)]
+    Spans(#[from] SpansError),
     /// The server broke off.
     #[error("failed to serve")]
     Serve(#[from] io::Error),
@@ -81,7 +85,8 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let spawner = Spawner::new(Handle::current());
-    let state = web::Data::new(wire(settings, store, logging, &spawner)?);
+    let spans = Spans::start(&settings.log, spawner.runtime())?;
+    let state = web::Data::new(wire(settings, store, logging, &spawner)?.with_spans(spans));
     state.coherence.caught_up().await;
     let url = format!("{}://{}", listener.scheme(), listener.address()?);
     let origins = settings.server.cors_origins.clone();
@@ -109,7 +114,9 @@ pub async fn serve(
     stop.await;
     leave_the_balance(&state, settings.server.drain_delay).await;
     drain(&state, &spawner, settings.server.drain, || handle.stop(true)).await;
-    serving.await.map_err(io::Error::other)??;
+    let served = serving.await;
+    state.spans.stop().await;
+    served.map_err(io::Error::other)??;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use crate::coherence::Coherence;
 use crate::error::{Code, Problem};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
+use crate::spans::Spans;
 use crate::store::Store;
 use crate::store_ping::StorePing;
 
@@ -43,6 +44,8 @@ pub struct State {
     pub in_flight_max: usize,
     /// What is counted of requests and of calls of the model.
     pub metrics: Metrics,
+    /// The spans of requests, where they are exported.
+    pub spans: Spans,
     /// Whether the store answers.
     pub ping: StorePing,
     /// How long a turn may take until it is committed, or is not; with a margin for clocks that differ.
@@ -107,12 +110,19 @@ impl State {
             body_timeout: settings.limits.body,
             in_flight_max: settings.limits.in_flight,
             metrics,
+            spans: Spans::default(),
             ping: StorePing::default(),
             turn_life_max: settings.chat.turn_max + settings.store.commit_timeout + CLOCKS_DIFFER_MAX,
             readiness_asked: AtomicBool::new(false),
             phase: AtomicU8::new(Phase::Starting.into()),
             in_flight: AtomicUsize::new(0),
         }
+    }
+
+    /// The same state, whose requests become these spans.
+    #[must_use]
+    pub fn with_spans(self, spans: Spans) -> Self {
+        Self { spans, ..self }
     }
 
     /// The state that a request is answered from, without counting one more holder of it: the count is shared by all workers.

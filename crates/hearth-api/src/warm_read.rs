@@ -62,7 +62,7 @@ fn warm_read(worker: &Rc<Worker>, request: &Request) -> Option<HttpResponse> {
     let Some(Access::Key(scope, Named::InQuery)) = RouteIndex::MESSAGES.entry()?.access(&head.method) else {
         return None;
     };
-    let begun = worker.begin(head, Connection::occupy(request.conn_data()));
+    let mut begun = worker.begin(head, Connection::occupy(request.conn_data()));
     let _place = in_flight::enter(state, head.uri.path()).ok()?;
     let caller = state.guard.recognise(head)?;
     let Conversation { key, query } = Conversation::of(&head.uri, &[MIN_VERSION]).ok()?;
@@ -71,6 +71,7 @@ fn warm_read(worker: &Rc<Worker>, request: &Request) -> Option<HttpResponse> {
     }
     let reading = state.cache.history_at_once(&key, least_version(&query).ok()?)?;
     let rate = state.guard.charge(&caller, head).ok()?;
+    worker.trace(&mut begun, &head.headers);
     let mut response = compress(request, answer(&head.headers, &key, reading));
     if let Some(rate) = rate {
         rate.write(response.headers_mut());

@@ -16,6 +16,7 @@ use crate::access_log::{Access, AccessLog};
 use crate::connection::Occupied;
 use crate::metrics::{WorkerMetrics, method_name, route_name};
 use crate::routes::RouteIndex;
+use crate::spans::{self, RequestSpan};
 use crate::state::State;
 use crate::trace_context::TraceId;
 use crate::watched_body::WatchedBody;
@@ -39,8 +40,10 @@ pub struct Worker {
 pub struct Begun {
     /// The caller's id for it where it sent a sane one, else one of ours.
     pub id: HeaderValue,
-    /// The trace that it belongs to, where the caller named one.
+    /// The trace that it belongs to: the caller's where it named one, or its span's.
     pub trace: Option<TraceId>,
+    /// Its span, where spans are exported.
+    pub span: Option<RequestSpan>,
     at: Duration,
     method: Method,
     version: Version,
@@ -77,9 +80,19 @@ impl Worker {
             at: self.state.clock.now(),
             id: sane_id(&head.headers).unwrap_or_else(|| self.ids.next()),
             trace: TraceId::of(&head.headers),
+            span: None,
             method: head.method.clone(),
             version: head.version,
             occupied,
+        }
+    }
+
+    /// Begins the request's span, where spans are exported. Only whoever is going to answer the request may: each span is exported.
+    pub fn trace(&self, begun: &mut Begun, headers: &HeaderMap) {
+        if self.state.spans.are_exported() {
+            let ago = self.since(begun.at);
+            begun.span = self.state.spans.begin(&begun.method, headers, ago);
+            begun.trace = begun.span.as_ref().and_then(RequestSpan::trace).or(begun.trace);
         }
     }
 
@@ -107,6 +120,7 @@ impl Worker {
         self.metrics
             .record(route, &answered.method, answered.status, duration);
         let response = self.written(answered, duration, response);
+        let response = spans::end(begun.span, route, response);
         until_taken(begun.version, begun.occupied, response)
     }
 

@@ -7,6 +7,7 @@ use hearth_chat::{ChatRequest, Idempotency, Timings};
 use crate::dto::chat::{Asked, ChatResponse, chat_hash, chat_request};
 use crate::error::Problem;
 use crate::extract::{JsonObject, idempotency_key};
+use crate::spans;
 use crate::state::State;
 use crate::streaming::{Opening, StreamStart, event_stream};
 
@@ -29,7 +30,11 @@ pub async fn chat(
         key,
         body: chat_hash(&asked),
     });
-    let asked = ChatRequest { idempotency, ..asked };
+    let asked = ChatRequest {
+        idempotency,
+        observer: spans::observer(&state, &request),
+        ..asked
+    };
     if stream || accepts_events(request.headers()) {
         let opening = Opening::of(state.chat.stream(asked)).await?;
         return Ok(event_stream(&state, &request, StreamStart::opened(opening)));

@@ -1,10 +1,11 @@
-//! `[log]`: what is written to standard error.
+//! `[log]`: what is written to standard error, and where spans go.
 
 use std::fmt;
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
+use super::otlp_endpoint::OtlpEndpoint;
 use super::value::{Text, boolean, text};
 
 /// What is logged, and how.
@@ -20,6 +21,9 @@ pub struct Log {
     /// One line a request.
     #[serde(deserialize_with = "boolean")]
     pub access: bool,
+    /// Where spans are exported to, if anywhere.
+    #[serde(deserialize_with = "text")]
+    pub otlp_endpoint: Option<OtlpEndpoint>,
 }
 
 /// How log lines are written.

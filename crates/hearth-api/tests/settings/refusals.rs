@@ -264,3 +264,24 @@ fn open_mode_keeps_to_loopback_unless_more_is_meant() {
     let meant = open("0.0.0.0").set("auth.allow_open_network=true");
     assert_eq!(meant.load().settings.server.host.as_str(), "0.0.0.0");
 }
+
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn a_build_that_exports_no_spans_says_how_to_get_one_that_does() {
+    let setup = Setup::new().variable("HEARTH__LOG__OTLP_ENDPOINT", "http://127.0.0.1:4318");
+    let expected = "log.otlp_endpoint (HEARTH__LOG__OTLP_ENDPOINT): must be empty: this hearth was built without the export of \
+                    spans; build it with --features otlp";
+    assert_eq!(setup.problems(), [expected]);
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn a_collector_is_named_by_its_address_alone() {
+    for endpoint in ["collector:4318", "http://user:secret@collector:4318"] {
+        let problems = Setup::new()
+            .set(&format!("log.otlp_endpoint={endpoint}"))
+            .problems();
+        assert!(problems[0].contains("http://127.0.0.1:4318"), "{problems:?}");
+        assert!(!problems[0].contains("secret"), "{problems:?}");
+    }
+}

@@ -4,7 +4,7 @@ use crate::setup::Setup;
 
 const SECTIONS: &str =
     "the sections are auth, cache, chat, coherence, limits, log, model, prompt, server, store";
-const LOG: &str = "is no setting; [log] has access, format, level";
+const LOG: &str = "is no setting; [log] has access, format, level, otlp_endpoint";
 
 fn check(setup: &Setup, subject: &str, message: &str) {
     assert_eq!(setup.problems(), [format!("{subject}: {message}")]);
