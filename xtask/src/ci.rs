@@ -73,14 +73,16 @@ impl Step {
     fn run(self) -> Result<Outcome> {
         match self {
             Self::Fmt => command(&mut cargo::command(&["fmt", "--all", "--check"])),
-            Self::Clippy => command(
-                cargo::command(&["clippy", "--workspace", "--all-targets", "--locked"])
-                    .args(["--", "-D", "warnings"]),
-            ),
-            Self::Doc => command(
-                cargo::command(&["doc", "--workspace", "--no-deps", "--locked"])
-                    .env("RUSTDOCFLAGS", "-D warnings"),
-            ),
+            Self::Clippy => of_each_build(|features| {
+                let mut clippy = cargo::command(&["clippy", "--workspace", "--all-targets", "--locked"]);
+                clippy.args(features).args(["--", "-D", "warnings"]);
+                clippy
+            }),
+            Self::Doc => of_each_build(|features| {
+                let mut doc = cargo::command(&["doc", "--workspace", "--no-deps", "--locked"]);
+                doc.args(features).env("RUSTDOCFLAGS", "-D warnings");
+                doc
+            }),
             Self::Layers => findings(layers::check(&Metadata::read()?)),
             Self::Licences => findings(licences::check(&Metadata::read()?)),
             Self::Unused => findings(unused::check(&Metadata::read()?)?),
@@ -88,6 +90,20 @@ impl Step {
             Self::Contract => Ok(contract::check(&Metadata::read()?)?.map_or(Outcome::Green, outcome)),
         }
     }
+}
+
+/// The features beside the default ones with which the code is checked as well, as cargo's arguments.
+const BUILDS: [&[&str]; 2] = [&[], &["--features", "hearth-api/otlp"]];
+
+/// A check of every build, up to the first red one.
+fn of_each_build(check: impl Fn(&[&str]) -> Command) -> Result<Outcome> {
+    for features in BUILDS {
+        match command(&mut check(features))? {
+            Outcome::Green => {}
+            other @ (Outcome::Red | Outcome::Interrupted(_)) => return Ok(other),
+        }
+    }
+    Ok(Outcome::Green)
 }
 
 fn command(command: &mut Command) -> Result<Outcome> {
@@ -137,6 +153,17 @@ mod tests {
     fn a_program_s_failure_makes_a_check_red() {
         assert!(matches!(command(&mut Command::new("true")), Ok(Outcome::Green)));
         assert!(matches!(command(&mut Command::new("false")), Ok(Outcome::Red)));
+    }
+
+    #[test]
+    fn one_red_build_makes_a_check_red() {
+        let check = |red: usize| {
+            let program = |features: &[&str]| if features.len() == red { "false" } else { "true" };
+            of_each_build(|features| Command::new(program(features)))
+        };
+        assert!(matches!(check(0), Ok(Outcome::Red)));
+        assert!(matches!(check(2), Ok(Outcome::Red)));
+        assert!(matches!(check(9), Ok(Outcome::Green)));
     }
 
     #[test]

@@ -83,6 +83,11 @@ const OUTSIDE: &[(&str, &[&str], &str)] = &[
         "the binary alone decides where logs go",
     ),
     (
+        "opentelemetry",
+        &["hearth-api"],
+        "the binary alone decides where spans go",
+    ),
+    (
         "quick_cache",
         &["hearth-cache", "hearth-bench"],
         "maps and eviction are private to the cache",
@@ -184,6 +189,7 @@ mod tests {
             ("hearth-chat", "actix-web"),
             ("hearth-domain", "parking_lot"),
             ("hearth-chat", "anyhow"),
+            ("hearth-chat", "opentelemetry_sdk"),
             ("hearth-api", "hearth-testkit"),
             ("hearth-api", "diesel-async"),
             ("hearth-api", "diesel_migrations"),
@@ -220,6 +226,7 @@ mod tests {
             ("hearth-bench", "quick_cache"),
             ("hearth-api", "actix-web"),
             ("hearth-api", "rustls"),
+            ("hearth-api", "opentelemetry-otlp"),
             ("hearth-domain", "serde"),
             ("hearth-domain", "configurable"),
         ] {
