@@ -17,10 +17,10 @@ both_stores!(
     keys_are_shown_once_and_logged_never,
 );
 
-const KEYS: (&str, &str) = ("HEARTH__AUTH__MODE", "keys");
+pub(crate) const KEYS: (&str, &str) = ("HEARTH__AUTH__MODE", "keys");
 
 /// Runs `hearth keys …` beside whatever runs: its exit code and what it wrote to standard output.
-fn keys(backend: &Backend, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn keys(backend: &Backend, arguments: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let (code, out, text) = output(hearth(folder.path(), &backend.url()).arg("keys").args(arguments));
     assert!(!text.contains("_"), "the key is on standard output alone: {text}");
@@ -28,7 +28,7 @@ fn keys(backend: &Backend, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 /// A new key, made while the server runs.
-fn create(backend: &Backend, departments: &[&str], scopes: &str) -> String {
+pub(crate) fn create(backend: &Backend, departments: &[&str], scopes: &str) -> String {
     let mut arguments = vec!["create", "--scopes", scopes];
     for department in departments {
         arguments.extend(["--department", department]);
@@ -41,7 +41,7 @@ fn create(backend: &Backend, departments: &[&str], scopes: &str) -> String {
     out.trim_end().to_owned()
 }
 
-fn id(key: &str) -> &str {
+pub(crate) fn id(key: &str) -> &str {
     key.split('_').nth(1).unwrap()
 }
 

@@ -55,3 +55,4 @@ mod stop;
 mod streaming;
 mod tls;
 mod turn_queue;
+mod warm_reads;

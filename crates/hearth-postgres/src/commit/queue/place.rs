@@ -122,12 +122,12 @@ mod tests {
     }
 
     /// Puts a turn into the queue for each session.
-    fn push(queue: &Arc<Queue>, sessions: &[&str]) -> (Option<Place>, Vec<Answer>) {
+    fn push(queue: &Arc<Queue>, sessions: &[impl AsRef<str>]) -> (Option<Place>, Vec<Answer>) {
         let room = Arc::new(Semaphore::new(sessions.len()));
-        let turn = |session: &&str| {
+        let turn = |session: &dyn AsRef<str>| {
             let question = NewMessage::new(Role::User, "?".to_owned()).unwrap();
             let append = Append {
-                key: ConversationKey::parse("d", "u", session).unwrap(),
+                key: ConversationKey::parse("d", "u", session.as_ref()).unwrap(),
                 turn: Turn::new(vec![question]).unwrap(),
                 if_version: None,
                 read_version: None,
@@ -137,8 +137,15 @@ mod tests {
             let (reply, answer) = oneshot::channel();
             ((append, Ticket { room, reply }), answer)
         };
-        let (turns, answers) = sessions.iter().map(turn).unzip();
+        let (turns, answers) = sessions.iter().map(|session| turn(session)).unzip();
         (queue.push(turns), answers)
+    }
+
+    /// Sessions, one fewer than it takes for a second committer.
+    fn one_too_few(prefix: &str) -> Vec<String> {
+        (1..SHARED_TURNS_MIN)
+            .map(|number| format!("{prefix}{number}"))
+            .collect()
     }
 
     fn taken(place: &mut Place) -> Option<usize> {
@@ -156,19 +163,17 @@ mod tests {
             "with nothing under way it begins at once"
         );
 
-        let names: Vec<String> = (1..SHARED_TURNS_MIN).map(|number| number.to_string()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (too_few, _answers) = push(&queue, &names);
+        let (too_few, _answers) = push(&queue, &one_too_few("x"));
         assert!(too_few.is_none());
         let (second, _answers) = push(&queue, &["b"]);
         let mut second = second.unwrap();
         assert_eq!(taken(&mut second), Some(SHARED_TURNS_MIN));
-        let (third, _answers) = push(&queue, &names);
+        let (third, _answers) = push(&queue, &one_too_few("y"));
         assert!(third.is_none(), "there are two at most");
 
         assert_eq!(
             taken(&mut first),
-            Some(names.len()),
+            Some(SHARED_TURNS_MIN - 1),
             "they wait for whoever is done first"
         );
         assert_eq!(taken(&mut second), None);
