@@ -66,6 +66,59 @@ async fn batches_that_meet_in_opposite_order_do_not_deadlock() {
 }
 
 #[tokio::test]
+async fn each_session_of_a_batch_gets_its_own_version_and_ids() {
+    let (store, database) = open().await;
+    let sessions = 0..40_u64;
+    for round in 0..7 {
+        let behind = sessions.clone().filter(|number| number % 7 > round);
+        let turns: Vec<Append> = behind.map(|number| append(&format!("s{number}"), "q")).collect();
+        store
+            .append(&turns)
+            .await
+            .into_iter()
+            .for_each(|outcome| drop(outcome.unwrap()));
+    }
+    // New sessions and old ones, in an order that is not that of their keys.
+    let scrambled: Vec<u64> = sessions.map(|number| number * 23 % 40).collect();
+    let turns: Vec<Append> = scrambled
+        .iter()
+        .map(|number| append(&format!("s{number}"), "last"))
+        .collect();
+    let committed: Vec<Committed> = store
+        .append(&turns)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let versions: Vec<u64> = committed.iter().map(|turn| turn.version.get()).collect();
+    let expected: Vec<u64> = scrambled.iter().map(|number| number % 7 + 1).collect();
+    assert_eq!(versions, expected);
+    let client = database.client().await.unwrap();
+    for (number, turn) in scrambled.iter().zip(&committed) {
+        let session = format!("s{number}");
+        let version: i64 = client
+            .query_one(
+                "SELECT version FROM chatbot_sessions WHERE session_id = $1",
+                &[&session],
+            )
+            .await
+            .unwrap()
+            .get(0);
+        assert_eq!(version, turn.version.to_stored());
+        let rows = client
+            .query(
+                "SELECT id FROM chatbot_messages WHERE session_id = $1 ORDER BY id DESC LIMIT 2",
+                &[&session],
+            )
+            .await
+            .unwrap();
+        let newest: Vec<i64> = rows.iter().rev().map(|row| row.get(0)).collect();
+        let answered: Vec<i64> = turn.messages.iter().map(|message| message.id.0).collect();
+        assert_eq!(answered, newest, "{session}");
+    }
+}
+
+#[tokio::test]
 async fn one_bad_turn_fails_alone() {
     let (store, _database) = open().await;
     let bad = NewMessage::new(Role::User, "bad")
