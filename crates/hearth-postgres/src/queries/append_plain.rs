@@ -5,9 +5,10 @@
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 
 use crate::notice;
+use crate::queries::append_statement::{ANSWER, push_contents};
 use crate::queries::append_turns::{AppendTurns, MessageColumns, SessionColumns};
 
 /// The statement; where others are to be `TOLD`, they are.
@@ -100,21 +101,8 @@ fn push_added<'b, const TOLD: bool>(
         out.push_bind_param::<Array<Text>, _>(texts)?;
         out.push_sql(", ");
     }
-    out.push_bind_param::<Array<Text>, _>(&messages.roles)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Array<Text>, _>(&messages.contents)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Array<Nullable<Timestamptz>>, _>(&messages.times)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Array<Nullable<Jsonb>>, _>(&messages.metadata)?;
-    out.push_sql(
-        ") AS m (department, user_id, session_id, role, content, created_at, metadata) \
-             RETURNING id, created_at \
-         ), answer AS MATERIALIZED ( \
-             SELECT coalesce(array_agg(id), '{}') AS ids, coalesce(array_agg(created_at), '{}') AS times, \
-                    min(created_at) = max(created_at) AS together \
-             FROM added \
-         )",
-    );
+    push_contents(messages, out)?;
+    out.push_sql(") AS m (department, user_id, session_id, role, content, created_at, metadata)");
+    out.push_sql(ANSWER);
     Ok(())
 }

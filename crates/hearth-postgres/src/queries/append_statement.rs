@@ -208,6 +208,22 @@ fn push_added<'b, const TOLD: bool>(
     );
     out.push_bind_param::<Array<BigInt>, _>(&messages.sessions)?;
     out.push_sql(", ");
+    push_contents(messages, out)?;
+    out.push_sql(
+        ") WITH ORDINALITY AS m (session, role, content, created_at, metadata, place) \
+             JOIN reached ON reached.number = m.session AND reached.version IS NOT NULL \
+             CROSS JOIN moment \
+             ORDER BY m.place",
+    );
+    out.push_sql(ANSWER);
+    Ok(())
+}
+
+/// Binds what messages are beside their session: four arrays.
+pub(super) fn push_contents<'b>(
+    messages: &'b MessageColumns<'_>,
+    out: &mut AstPass<'_, 'b, Pg>,
+) -> QueryResult<()> {
     out.push_bind_param::<Array<Text>, _>(&messages.roles)?;
     out.push_sql(", ");
     out.push_bind_param::<Array<Text>, _>(&messages.contents)?;
@@ -215,20 +231,16 @@ fn push_added<'b, const TOLD: bool>(
     out.push_bind_param::<Array<Nullable<Timestamptz>>, _>(&messages.times)?;
     out.push_sql(", ");
     out.push_bind_param::<Array<Nullable<Jsonb>>, _>(&messages.metadata)?;
-    out.push_sql(
-        ") WITH ORDINALITY AS m (session, role, content, created_at, metadata, place) \
-             JOIN reached ON reached.number = m.session AND reached.version IS NOT NULL \
-             CROSS JOIN moment \
-             ORDER BY m.place \
-             RETURNING id, created_at \
-         ), answer AS MATERIALIZED ( \
-             SELECT coalesce(array_agg(id), '{}') AS ids, coalesce(array_agg(created_at), '{}') AS times, \
-                    min(created_at) = max(created_at) AS together \
-             FROM added \
-         )",
-    );
     Ok(())
 }
+
+/// Ends the insertion of messages, and gathers what it brings in one row.
+pub(super) const ANSWER: &str = " RETURNING id, created_at \
+     ), answer AS MATERIALIZED ( \
+         SELECT coalesce(array_agg(id), '{}') AS ids, coalesce(array_agg(created_at), '{}') AS times, \
+                min(created_at) = max(created_at) AS together \
+         FROM added \
+     )";
 
 /// Completes the requests of turns that are committed. They are locked and there: inserting them meets each by its key, where a join
 /// might be planned to read them all. The messages of a session lie side by side in the answer, behind those of the sessions before it.
