@@ -52,7 +52,7 @@ where
     })
 }
 
-/// The whole answer to a request, if it is a warm read; nothing was done otherwise.
+/// The whole answer to a request, if it is a warm read. Nothing was done otherwise, but that a caller who asks too often has read memory.
 fn warm_read(worker: &Rc<Worker>, request: &Request) -> Option<HttpResponse> {
     let head = request.head();
     if head.method != Method::GET || !is_messages(head.uri.path()) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::batch::Batch;
@@ -17,8 +18,8 @@ use crate::notice::ReplicaId;
 use crate::pool::Pool;
 use crate::queries::DeleteCommits;
 
-/// A batch that takes longer is set aside where there is room, so that one locked session does not hold up the others.
-const SLOW: Duration = Duration::from_millis(250);
+/// A batch that takes longer lets others pass, so that one locked session does not hold them up.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// Batches after which old ones are forgotten, and how many of them: more than came in meanwhile.
 const BATCHES_A_SWEEP: u64 = 64;
@@ -67,6 +68,8 @@ pub(super) struct Work {
     pub(super) replica: Option<ReplicaId>,
     /// Silence after which a commit is in doubt. It leaves time to find out: executing it again is safe while it goes on.
     pub(super) doubt_after: Duration,
+    /// Taken by whoever forgets old batches.
+    pub(super) sweeping: Mutex<()>,
     pub(super) handle: Handle,
 }
 
@@ -84,7 +87,7 @@ async fn commit_all(work: Arc<Work>, mut place: Place) {
         work.start(place.another());
         commit(&work, turns, &mut place).await;
         if work.figures.batch_ended() {
-            forget_old(&work).await;
+            work.handle.spawn(forget_old(Arc::clone(&work)));
         }
     }
 }
@@ -93,15 +96,16 @@ async fn commit_all(work: Arc<Work>, mut place: Place) {
 async fn commit(work: &Arc<Work>, turns: Vec<PendingTurn>, place: &mut Place) {
     let batch = Batch::of(turns);
     let mut committing = pin!(guarded(work, &batch));
-    tokio::select! {
-        biased;
-        () = &mut committing => return,
-        () = batch.trouble.notified() => {}
-        () = sleep(SLOW) => {}
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut committing => return,
+            () = batch.trouble.notified() => {}
+            () = sleep(SLOW) => {}
+        }
+        place.let_others_pass();
+        work.start(place.another());
     }
-    place.set_aside();
-    work.start(place.another());
-    committing.await;
 }
 
 /// A panic is the batch's own: its turns are answered by their drop.
@@ -111,7 +115,11 @@ async fn guarded(work: &Work, batch: &Batch) {
     }
 }
 
-async fn forget_old(work: &Work) {
+async fn forget_old(work: Arc<Work>) {
+    // The one at it takes along what came in meanwhile.
+    let Ok(_alone) = work.sweeping.try_lock() else {
+        return;
+    };
     let deadline = Instant::now() + SWEEP_TIMEOUT;
     let sweep = DeleteCommits::up_to(SWEPT_MAX);
     match work.pool.execute(&sweep, deadline).await {

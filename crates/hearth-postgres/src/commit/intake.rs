@@ -6,7 +6,7 @@ use std::time::Duration;
 use hearth_domain::ports::AppendError;
 use hearth_domain::{Append, Committed};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::CommitStatus;
@@ -50,6 +50,7 @@ impl Intake {
             figures: Figures::default(),
             replica: config.notify,
             doubt_after: config.commit_timeout / 2,
+            sweeping: Mutex::default(),
             handle: handle.clone(),
         };
         Ok(Self {

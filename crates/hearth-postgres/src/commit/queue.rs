@@ -39,8 +39,13 @@ struct Waiting {
     turns: VecDeque<PendingTurn>,
     /// The sessions of batches under way: later turns of theirs wait until that is over.
     held: HashSet<ConversationKey>,
+    /// Batches under way that others wait for; those of them that take long and found no room aside, for which nobody waits either.
     committers: usize,
+    slow: usize,
+    /// Batches under way that were set aside.
     aside: usize,
+    /// All turns here are of sessions that are held, as far as is known.
+    fruitless: bool,
 }
 
 impl Queue {
@@ -58,8 +63,12 @@ impl Queue {
         let mut waiting = self.lock();
         // Taken under the lock: the queue is in the order of the deadlines too.
         let deadline = Instant::now() + self.commit_timeout;
-        let pending = |(append, ticket)| PendingTurn::new(append, ticket, deadline);
-        waiting.turns.extend(turns.into_iter().map(pending));
+        for (append, ticket) in turns {
+            waiting.fruitless &= waiting.held.contains(&append.key);
+            waiting
+                .turns
+                .push_back(PendingTurn::new(append, ticket, deadline));
+        }
         self.place(&mut waiting)
     }
 
@@ -72,9 +81,15 @@ impl Queue {
         })
     }
 
-    /// Tells all turns that wait that the database is not there.
+    /// Tells all turns that wait that the database is not there, unless another committer may have it.
     pub(super) fn refuse_waiting(&self, fault: &Fault) {
-        let turns = std::mem::take(&mut self.lock().turns);
+        let turns = {
+            let mut waiting = self.lock();
+            if waiting.committers > 1 {
+                return;
+            }
+            std::mem::take(&mut waiting.turns)
+        };
         refuse(turns, fault);
     }
 
@@ -113,12 +128,13 @@ fn refuse(turns: impl IntoIterator<Item = PendingTurn>, fault: &Fault) {
 }
 
 impl Waiting {
-    /// An idle server begins at once; while a committer is at work the next batch gathers.
+    /// An idle server begins at once, and so does one whose committers all take long; while one is at work the next batch gathers.
     fn needs_another(&self, committers_max: usize) -> bool {
-        match self.committers {
+        let enough = match self.committers - self.slow {
             0 => !self.turns.is_empty(),
-            some => some < committers_max && self.turns.len() >= SHARED_TURNS_MIN,
-        }
+            _ => self.turns.len() >= SHARED_TURNS_MIN && !self.fruitless,
+        };
+        enough && self.committers < committers_max
     }
 
     /// Takes turns from the front, as many as fit one statement. A turn that names a version must see the turns of its session before
@@ -143,7 +159,11 @@ impl Waiting {
                 .map(|completion| &completion.request);
             let is_taken = request.is_some_and(|request| requests.contains(request));
             let is_shared = is_alone && batch.iter().any(|other| other.append().key == *key);
-            if self.held.contains(key) || blocked.contains(key) || is_shared || is_taken {
+            if self.held.contains(key) || blocked.contains(key) {
+                passed.push(turn);
+                continue;
+            }
+            if is_shared || is_taken {
                 blocked.insert(key.clone());
                 passed.push(turn);
                 continue;
@@ -158,10 +178,12 @@ impl Waiting {
         for turn in passed.into_iter().rev() {
             self.turns.push_front(turn);
         }
+        self.fruitless = batch.is_empty();
         batch
     }
 
     fn release(&mut self, sessions: &mut Vec<ConversationKey>) {
+        self.fruitless &= sessions.is_empty();
         for session in sessions.drain(..) {
             self.held.remove(&session);
         }

@@ -40,9 +40,12 @@ impl<const TOLD: bool> QueryFragment<Pg> for PlainStatement<'_, TOLD> {
         out.push_bind_param::<SqlUuid, _>(&batch.batch)?;
         out.push_sql(", ");
         out.push_bind_param::<BigInt, _>(&batch.messages.count)?;
-        // A message that was given and not added fails the whole: the row's own check sees to that.
+        // A message that was given and not added fails the whole, and so does a session that was not raised: the row's own constraints see
+        // to that.
+        out.push_sql(", CASE WHEN cardinality(locked.versions) = ");
+        out.push_bind_param::<BigInt, _>(&batch.sessions.count)?;
         out.push_sql(
-            ", locked.versions, answer.ids, \
+            " THEN locked.versions END, answer.ids, \
                  CASE WHEN answer.together THEN answer.times[1:1] ELSE answer.times END \
              FROM locked, answer RETURNING versions, ids, times) SELECT versions, ids, times FROM noted",
         );

@@ -36,6 +36,8 @@ pub(super) struct SessionColumns<'a> {
     pub(super) departments: Vec<&'a str>,
     pub(super) users: Vec<&'a str>,
     pub(super) sessions: Vec<&'a str>,
+    /// How many sessions there are.
+    pub(super) count: i64,
     /// How many turns a session has here, and how many messages they have together.
     pub(super) turns: Vec<i64>,
     pub(super) messages: Vec<i64>,
@@ -199,6 +201,7 @@ impl<'a> SessionColumns<'a> {
             return;
         };
         let stored = |version: Option<Version>| version.map(Version::to_stored);
+        self.count += 1;
         self.departments.push(first.key.department.as_str());
         self.users.push(first.key.user.as_str());
         self.sessions.push(first.key.session.as_str());

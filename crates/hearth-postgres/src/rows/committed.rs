@@ -33,6 +33,11 @@ impl CommittedBatch {
     /// What each turn came to, by its place; `sent` are the turns in the order of the statement.
     pub(crate) fn outcomes(&self, sent: &[SentTurn]) -> Result<Vec<Option<Committed>>, Fault> {
         let lacking = || Fault::failed("the commit did not answer for every message that it was given");
+        // An annulled batch has none.
+        let sessions = sent.last().map_or(0, |turn| turn.session + 1);
+        if !self.versions.is_empty() && self.versions.len() != sessions {
+            return Err(lacking());
+        }
         let mut outcomes = vec![None; sent.len()];
         let mut messages = self.messages();
         for turns in sent.chunk_by(|one, other| one.session == other.session) {
@@ -140,6 +145,10 @@ mod tests {
             ([Some(1)], &[10, 11, 12]),
         ] {
             assert_eq!(outcomes(&versions, ids, &[(0, 0, 2), (1, 0, 1)]), None, "{ids:?}");
+        }
+        let turns = [(0, 0, 1), (1, 1, 1)];
+        for versions in [[Some(1)].as_slice(), &[Some(1); 3]] {
+            assert_eq!(outcomes(versions, &[10, 11], &turns), None, "{versions:?}");
         }
     }
 

@@ -20,6 +20,8 @@ pub(in crate::commit) struct Place {
 enum Standing {
     /// At work; others wait for it.
     Committing,
+    /// Its batch takes long, there is no room aside, and nobody waits for it.
+    Slow,
     /// Its batch takes long, and nobody waits for it.
     Aside,
     /// Done, and given back.
@@ -40,14 +42,21 @@ impl Place {
     pub(in crate::commit) fn next(&mut self) -> Option<Vec<PendingTurn>> {
         let mut waiting = self.queue.lock();
         waiting.release(&mut self.sessions);
-        if self.standing == Standing::Aside && waiting.needs_another(self.queue.committers_max) {
-            waiting.aside -= 1;
-            waiting.committers += 1;
-            self.standing = Standing::Committing;
+        match self.standing {
+            Standing::Slow => {
+                waiting.slow -= 1;
+                self.standing = Standing::Committing;
+            }
+            Standing::Aside if waiting.needs_another(self.queue.committers_max) => {
+                waiting.aside -= 1;
+                waiting.committers += 1;
+                self.standing = Standing::Committing;
+            }
+            Standing::Committing | Standing::Aside | Standing::Left => {}
         }
         let batch = match self.standing {
             Standing::Committing => waiting.take(),
-            Standing::Aside | Standing::Left => Vec::new(),
+            Standing::Slow | Standing::Aside | Standing::Left => Vec::new(),
         };
         if batch.is_empty() {
             waiting.leave(&mut self.standing);
@@ -66,14 +75,24 @@ impl Place {
         self.queue.place(&mut waiting)
     }
 
-    /// Lets others go on while the batch takes its time; not where too many batches are aside already.
-    pub(in crate::commit) fn set_aside(&mut self) {
+    /// Lets others go on while the batch takes its time: aside where there is room, else in its place.
+    pub(in crate::commit) fn let_others_pass(&mut self) {
         let mut waiting = self.queue.lock();
-        if self.standing == Standing::Committing && waiting.aside < ASIDE_MAX {
-            waiting.committers -= 1;
-            waiting.aside += 1;
-            self.standing = Standing::Aside;
+        let standing = match self.standing {
+            Standing::Committing | Standing::Slow if waiting.aside < ASIDE_MAX => Standing::Aside,
+            Standing::Committing => Standing::Slow,
+            Standing::Slow | Standing::Aside | Standing::Left => return,
+        };
+        waiting.leave(&mut self.standing);
+        match standing {
+            Standing::Aside => waiting.aside += 1,
+            Standing::Slow => {
+                waiting.committers += 1;
+                waiting.slow += 1;
+            }
+            Standing::Committing | Standing::Left => {}
         }
+        self.standing = standing;
     }
 }
 
@@ -81,6 +100,10 @@ impl Waiting {
     fn leave(&mut self, standing: &mut Standing) {
         match std::mem::replace(standing, Standing::Left) {
             Standing::Committing => self.committers -= 1,
+            Standing::Slow => {
+                self.committers -= 1;
+                self.slow -= 1;
+            }
             Standing::Aside => self.aside -= 1,
             Standing::Left => {}
         }
@@ -189,7 +212,7 @@ mod tests {
         let mut slow = push(&queue, &["a", "b"]).0.unwrap();
         assert_eq!(taken(&mut slow), Some(2));
         assert!(push(&queue, &["a", "c"]).0.is_none());
-        slow.set_aside();
+        slow.let_others_pass();
         let mut other = slow.another().unwrap();
         assert_eq!(taken(&mut other), Some(1), "a waits for its batch");
         assert_eq!(taken(&mut other), None);
@@ -202,6 +225,47 @@ mod tests {
         assert_eq!(taken(&mut slow), None);
         let waiting = queue.lock();
         assert_eq!((waiting.committers, waiting.aside, waiting.held.len()), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn batches_that_take_long_hold_up_nobody_else_however_many_they_are() {
+        let queue = queue();
+        let mut slow = Vec::new();
+        let (mut place, _answers) = push(&queue, &["0"]);
+        for number in 1..=ASIDE_MAX + 1 {
+            let mut taking = place.unwrap();
+            assert_eq!(taken(&mut taking), Some(1));
+            taking.let_others_pass();
+            slow.push(taking);
+            place = push(&queue, &[number.to_string()]).0;
+        }
+        let mut last = place.unwrap();
+        assert_eq!(
+            taken(&mut last),
+            Some(1),
+            "one is in its place, the others are aside"
+        );
+        assert!(push(&queue, &["0"]).0.is_none());
+        assert_eq!(taken(&mut last), None, "it is held");
+        for mut place in slow {
+            while taken(&mut place).is_some() {}
+        }
+        let waiting = queue.lock();
+        assert_eq!((waiting.committers, waiting.slow, waiting.aside), (0, 0, 0));
+        assert!(waiting.turns.is_empty() && waiting.held.is_empty());
+    }
+
+    #[tokio::test]
+    async fn turns_of_one_busy_session_start_nobody_in_vain() {
+        let queue = queue();
+        let mut place = push(&queue, &["a"]).0.unwrap();
+        assert_eq!(taken(&mut place), Some(1));
+        let mut vain = push(&queue, &["a"; SHARED_TURNS_MIN]).0.unwrap();
+        assert_eq!(taken(&mut vain), None);
+        assert!(push(&queue, &["a"]).0.is_none(), "it is known that all are held");
+        let mut other = push(&queue, &["b"]).0.unwrap();
+        assert_eq!(taken(&mut other), Some(1));
+        assert_eq!(taken(&mut place), Some(SHARED_TURNS_MIN + 1));
     }
 
     #[tokio::test]
