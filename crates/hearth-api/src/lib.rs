@@ -26,6 +26,7 @@ pub mod openapi;
 pub mod pieces_body;
 pub mod rate_limit;
 pub mod request_context;
+pub mod request_ids;
 pub mod routes;
 pub mod settings;
 pub mod spans;

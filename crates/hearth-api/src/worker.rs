@@ -1,30 +1,24 @@
-//! What the requests of one worker share, and what becomes of each of them: its id, its figures, its line in the log, its end.
+//! What the requests of one worker share, and what becomes of each of them: its figures, its line in the log, its end.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::RequestHead;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode, Version};
 use actix_web::{HttpResponse, web};
-use uuid::Uuid;
 
 use crate::access_log::{Access, AccessLog};
 use crate::connection::Occupied;
 use crate::metrics::{WorkerMetrics, method_name, route_name};
+use crate::request_ids::{RequestIds, X_REQUEST_ID};
 use crate::routes::RouteIndex;
 use crate::spans::{self, RequestSpan};
 use crate::state::State;
 use crate::trace_context::TraceId;
 use crate::watched_body::WatchedBody;
-
-static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Characters in a request id that a caller sends, at most.
-const REQUEST_ID_CHARS_MAX: usize = 128;
 
 /// What the requests of one worker share.
 pub struct Worker {
@@ -69,7 +63,7 @@ impl Worker {
             metrics: state.metrics.http.worker(),
             state,
             access,
-            ids: RequestIds::new(),
+            ids: RequestIds::generate(),
         }
     }
 
@@ -78,7 +72,7 @@ impl Worker {
     pub fn begin(&self, head: &RequestHead, occupied: Option<Occupied>) -> Begun {
         Begun {
             at: self.state.clock.now(),
-            id: sane_id(&head.headers).unwrap_or_else(|| self.ids.next()),
+            id: self.ids.of(&head.headers),
             trace: TraceId::of(&head.headers),
             span: None,
             method: head.method.clone(),
@@ -180,41 +174,5 @@ impl Answered {
             request_id: self.id.to_str().unwrap_or_default(),
             trace_id: self.trace.as_ref().map(TraceId::as_str),
         });
-    }
-}
-
-fn sane_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    let id = headers.get(&X_REQUEST_ID)?;
-    let text = id.to_str().ok()?;
-    let sane = !text.is_empty()
-        && text.len() <= REQUEST_ID_CHARS_MAX
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
-    sane.then(|| id.clone())
-}
-
-/// The ids that a worker gives: random once, and counted from there, so that no id costs a call of the system or a lock.
-struct RequestIds {
-    worker: u64,
-    given: Cell<u64>,
-}
-
-impl RequestIds {
-    fn new() -> Self {
-        let (_, random) = Uuid::now_v7().as_u64_pair();
-        Self {
-            worker: random,
-            given: Cell::new(0),
-        }
-    }
-
-    fn next(&self) -> HeaderValue {
-        let given = self.given.get();
-        self.given.set(given.wrapping_add(1));
-        let id = Uuid::from_u64_pair(self.worker, given);
-        let mut buffer = Uuid::encode_buffer();
-        let text = id.simple().encode_lower(&mut buffer);
-        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
     }
 }
