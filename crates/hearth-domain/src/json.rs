@@ -65,13 +65,9 @@ pub fn message_bytes(message: &MessageView<'_>) -> usize {
     MESSAGE_BYTES_MIN + usize::try_from(digits).unwrap_or(0) + role + escaped_bytes(&message.content) + status
 }
 
-/// The bytes between the quotes of a JSON string. Most texts need no escape: whether one does is seen many bytes at a time.
+/// The bytes between the quotes of a JSON string.
 fn escaped_bytes(text: &str) -> usize {
-    let is_escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    let escaped = text
-        .bytes()
-        .fold(0, |count, byte| count + usize::from(is_escaped(byte)));
-    if escaped == 0 {
+    if is_plain(text) {
         return text.len();
     }
     let more = |byte: u8| match byte {
@@ -80,6 +76,16 @@ fn escaped_bytes(text: &str) -> usize {
         _ => 0,
     };
     text.len() + text.bytes().map(more).sum::<usize>()
+}
+
+/// Whether a text stands in JSON as it is, as most do: seen many bytes at a time.
+fn is_plain(text: &str) -> bool {
+    /// No exit within one of these, so that the compiler compares its bytes side by side.
+    const AT_ONCE: usize = 64;
+    let is_escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    let has_escaped = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | is_escaped(*byte));
+    let (chunks, rest) = text.as_bytes().as_chunks::<AT_ONCE>();
+    !chunks.iter().any(|chunk| has_escaped(chunk)) && !has_escaped(rest)
 }
 
 /// Reads back what [`write_message`] wrote; nothing where the bytes are not of that layout.
@@ -124,6 +130,12 @@ fn split_id(json: &[u8]) -> Option<(MessageId, &[u8])> {
 
 /// Appends `text` as a JSON string with its quotes.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    if is_plain(text) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     // Writing a `str` to a `Vec` has no way to fail: the serializer's only error is the writer's.
     let written = serde_json::to_writer(&mut *out, text);
     debug_assert!(written.is_ok(), "a string is always JSON");
@@ -152,22 +164,30 @@ pub fn write_time(out: &mut Vec<u8>, time: DateTime<Utc>) {
     let year = u32::try_from(time.year().clamp(0, 9_999)).unwrap_or(0);
     // A leap second is carried by chrono as a microsecond count above a million.
     let micros = (time.nanosecond() / 1_000).min(999_999);
-    let fields = [
-        (year, 4, b'-'),
-        (time.month(), 2, b'-'),
-        (time.day(), 2, b'T'),
-        (time.hour(), 2, b':'),
-        (time.minute(), 2, b':'),
-        (time.second(), 2, b'.'),
-        (micros, 6, b'Z'),
-    ];
-    for (number, width, separator) in fields {
-        for position in (0..width).rev() {
-            let digit = number / 10_u32.pow(position) % 10;
-            out.push(b'0' + u8::try_from(digit).unwrap_or(0));
-        }
+    out.extend_from_slice(&digits::<4>(year));
+    for (separator, number) in [
+        (b'-', time.month()),
+        (b'-', time.day()),
+        (b'T', time.hour()),
+        (b':', time.minute()),
+        (b':', time.second()),
+    ] {
         out.push(separator);
+        out.extend_from_slice(&digits::<2>(number));
     }
+    out.push(b'.');
+    out.extend_from_slice(&digits::<6>(micros));
+    out.push(b'Z');
+}
+
+/// The last `WIDTH` decimal digits of a number.
+fn digits<const WIDTH: usize>(mut number: u32) -> [u8; WIDTH] {
+    let mut digits = [b'0'; WIDTH];
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+    }
+    digits
 }
 
 fn read_time(text: &[u8]) -> Option<DateTime<Utc>> {
