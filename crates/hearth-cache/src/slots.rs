@@ -30,8 +30,8 @@ const STRIPES: usize = 64;
 /// What is under way for the keys of one stripe.
 #[derive(Default)]
 struct UnderWay {
-    loads: HashMap<ConversationKey, Flight>,
-    own_work: HashMap<ConversationKey, OwnWork>,
+    loads: HashMap<ConversationKey, Flight, HashState>,
+    own_work: HashMap<ConversationKey, OwnWork, HashState>,
 }
 
 /// One lock and what is under way for the keys that it guards, on a cache line of its own.

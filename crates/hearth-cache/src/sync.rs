@@ -3,10 +3,9 @@
 #[cfg(not(feature = "shuttle"))]
 pub(crate) use parking_lot::Mutex;
 #[cfg(not(feature = "shuttle"))]
-pub(crate) use std::{
-    collections::hash_map::RandomState as HashState,
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-};
+pub(crate) use quick_cache::DefaultHashBuilder as HashState;
+#[cfg(not(feature = "shuttle"))]
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 #[cfg(feature = "shuttle")]
 pub(crate) use checked::{HashState, Mutex};
