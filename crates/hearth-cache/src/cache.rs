@@ -190,7 +190,8 @@ impl<S: HistoryStore> Cache<S> {
     ///
     /// # Cancel safety
     ///
-    /// The commit goes on, memory included, when the caller goes away.
+    /// The commit goes on, memory included, when this is dropped. It is the caller's task that puts the turn into memory once it is committed:
+    /// wait for it or drop it, until then the session is shown as it was before.
     pub async fn append(&self, append: Append) -> Result<Committed, AppendError> {
         Shared::append(&self.shared, append).await
     }

@@ -1,5 +1,4 @@
-//! What changes the store: each call runs in a task of its own, which outlives the caller who waits for it, and memory follows before the
-//! caller is told.
+//! What changes the store: each call outlives the caller who waits for it, and memory follows before the caller is told.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,12 +11,14 @@ use crate::slots::Working;
 use crate::spawn::unwound;
 
 impl<S: HistoryStore> Shared<S> {
+    /// By far the most frequent change: it runs where its caller waits for it, and becomes a task only where the caller leaves.
     pub(crate) async fn append(shared: &Arc<Self>, append: Append) -> Result<Committed, AppendError> {
         let key = append.key.clone();
-        let commit = shared.spawner.spawn(Arc::clone(shared).commit(append));
+        let commit = unwound(Arc::clone(shared).commit(append));
+        let commit = shared.spawner.handed_over_if_left(commit);
         let error = match tokio::time::timeout(shared.config.append_timeout, commit).await {
             Ok(Ok(outcome)) => return outcome,
-            Ok(Err(_cancelled)) => StoreError::Failed("it was cut off".into()),
+            Ok(Err(panic)) => panic,
             Err(_elapsed) => StoreError::TimedOut,
         };
         // The caller does not know; nor does memory.
