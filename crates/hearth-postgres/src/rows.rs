@@ -13,11 +13,13 @@ use hearth_domain::{Role, Version};
 
 /// The role of a row, which another program may have written.
 pub(crate) fn role_of(id: i64, word: &str) -> Result<Role, Fault> {
-    word.parse().map_err(|_| {
-        Fault::failed(format!(
-            "the role of row {id} of chatbot_messages is none of user, assistant, system, tool"
-        ))
-    })
+    word.parse().map_err(|_| unknown_role(id))
+}
+
+fn unknown_role(id: i64) -> Fault {
+    Fault::failed(format!(
+        "the role of row {id} of chatbot_messages is none of user, assistant, system, tool"
+    ))
 }
 
 /// A version as it is stored.

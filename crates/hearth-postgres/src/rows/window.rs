@@ -1,14 +1,18 @@
 //! The rows of a batch load: the newest messages of each key, and each key's version.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use chrono::{DateTime, Utc};
 use diesel::Queryable;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
+use diesel::sql_types::Text;
 use hearth_domain::ports::{Lookup, StoreError};
-use hearth_domain::{History, MessageId, MessageView, Status, WindowLimits};
+use hearth_domain::{History, MessageId, MessageView, Role, Status, WindowLimits};
 
 use crate::error::Fault;
-use crate::rows::{role_of, version_of};
+use crate::rows::{unknown_role, version_of};
 
 /// One message of one key; a key without messages has one row whose message is absent.
 #[derive(Queryable)]
@@ -17,23 +21,41 @@ pub(crate) struct WindowRow {
     place: i64,
     version: Option<i64>,
     id: Option<i64>,
-    role: Option<String>,
+    role: Option<StoredRole>,
     content: Option<String>,
     created_at: Option<DateTime<Utc>>,
     status: Option<String>,
 }
 
+/// A role as it is stored, read without a copy of its word.
+#[derive(Debug, Clone, Copy, FromSqlRow)]
+pub(crate) enum StoredRole {
+    Known(Role),
+    /// Another program's own.
+    Unknown,
+}
+
+impl FromSql<Text, Pg> for StoredRole {
+    fn from_sql(word: PgValue<'_>) -> deserialize::Result<Self> {
+        let role = std::str::from_utf8(word.as_bytes())?.parse();
+        Ok(role.map_or(Self::Unknown, Self::Known))
+    }
+}
+
 impl WindowRow {
     fn view(&self) -> Result<Option<MessageView<'_>>, Fault> {
         let Some(id) = self.id else { return Ok(None) };
-        let (Some(role), Some(content), Some(created_at)) = (&self.role, &self.content, self.created_at)
+        let (Some(role), Some(content), Some(created_at)) = (self.role, &self.content, self.created_at)
         else {
             let text = format!("row {id} of chatbot_messages has no role, no content or no created_at");
             return Err(Fault::failed(text));
         };
+        let StoredRole::Known(role) = role else {
+            return Err(unknown_role(id));
+        };
         Ok(Some(MessageView {
             id: MessageId(id),
-            role: role_of(id, role)?,
+            role,
             content: Cow::Borrowed(content),
             created_at,
             status: Status::from_metadata(self.status.as_deref()),
@@ -47,7 +69,8 @@ pub(crate) fn lookups(
     keys: usize,
     limits: WindowLimits,
 ) -> Result<Vec<Lookup>, StoreError> {
-    rows.sort_unstable_by_key(|row| (row.place, row.id));
+    // They come in this order as a rule, which a stable sort finds out by looking at each once.
+    rows.sort_by_key(|row| (row.place, Reverse(row.id)));
     let lookups = rows
         .chunk_by(|one, other| one.place == other.place)
         .map(|rows| lookup(rows, limits))
@@ -63,6 +86,7 @@ fn lookup(rows: &[WindowRow], limits: WindowLimits) -> Result<Lookup, StoreError
     let stored = rows.iter().find_map(|row| row.version).unwrap_or_default();
     let views = rows
         .iter()
+        .rev()
         .filter_map(|row| row.view().transpose())
         .collect::<Result<Vec<_>, Fault>>()?;
     let history = History::from_rows(&views, version_of(stored)?, limits)?;
