@@ -1,49 +1,58 @@
-//! The commit of a batch none of whose turns asks for anything to be as it was: all of its sessions are raised, in the order in which they
-//! are given, so that nothing needs to be matched with anything. Most appends are of this kind; it takes PostgreSQL a fifth less than
-//! the statement that looks at each session's conditions.
+//! The commit of a batch without versions and keys: all of its sessions are raised, in the order in which they are given, so that nothing
+//! needs to be matched with anything. Most turns are of this kind; it takes PostgreSQL a fifth less than the statement that looks at each
+//! session's conditions.
+//!
+//! What a turn has read may have been erased since. That is seldom so, and is found here only at the end, by the order alone, and for the
+//! batch as a whole: it fails then, and is committed by the other statement.
 
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::{DatabaseErrorKind, Error as QueryError};
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 
 use crate::notice;
 use crate::queries::append_statement::{ANSWER, push_contents};
 use crate::queries::append_turns::{AppendTurns, MessageColumns, SessionColumns};
 
-/// The statement; where others are to be `TOLD`, they are.
-pub(super) struct PlainStatement<'a, const TOLD: bool>(pub(super) &'a AppendTurns<'a>);
+/// The statement; where turns have read something, the `FENCE` is looked at, and where others are to be `TOLD`, they are.
+pub(super) struct PlainStatement<'a, const FENCE: bool, const TOLD: bool>(pub(super) &'a AppendTurns<'a>);
 
-impl<const TOLD: bool> Query for PlainStatement<'_, TOLD> {
+impl<const FENCE: bool, const TOLD: bool> Query for PlainStatement<'_, FENCE, TOLD> {
     /// The versions of the sessions, and the ids and times of the messages.
     type SqlType = (Array<Nullable<BigInt>>, Array<BigInt>, Array<Timestamptz>);
 }
 
-impl<const TOLD: bool> QueryId for PlainStatement<'_, TOLD> {
-    type QueryId = PlainStatement<'static, TOLD>;
+impl<const FENCE: bool, const TOLD: bool> QueryId for PlainStatement<'_, FENCE, TOLD> {
+    type QueryId = PlainStatement<'static, FENCE, TOLD>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<const TOLD: bool> QueryFragment<Pg> for PlainStatement<'_, TOLD> {
+impl<const FENCE: bool, const TOLD: bool> QueryFragment<Pg> for PlainStatement<'_, FENCE, TOLD> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let batch = self.0;
-        push_raised(&batch.sessions, &mut out)?;
+        push_raised::<FENCE>(&batch.sessions, &mut out)?;
         if TOLD {
             out.push_sql(", ");
             let replica = batch.replica.as_deref().unwrap_or_default();
             notice::push_told(&mut out, replica, "raised", "version")?;
         }
-        push_added::<TOLD>(&batch.messages, &mut out)?;
+        push_added::<FENCE, TOLD>(&batch.messages, &mut out)?;
         out.push_sql(
             ", noted AS (INSERT INTO chatbot_commits (batch_id, messages, versions, ids, times) SELECT ",
         );
         out.push_bind_param::<SqlUuid, _>(&batch.batch)?;
         out.push_sql(", ");
         out.push_bind_param::<BigInt, _>(&batch.messages.count)?;
-        // A message that was given and not added fails the whole, and so does a session that was not raised: the row's own constraints see
-        // to that.
+        // A message that was given and not added fails the whole, and so does a session that was not raised, or was erased: the row's own
+        // constraints see to that.
         out.push_sql(", CASE WHEN cardinality(locked.versions) = ");
         out.push_bind_param::<BigInt, _>(&batch.sessions.count)?;
+        if FENCE {
+            out.push_sql(" AND NOT EXISTS (SELECT FROM unnest(locked.erased, ");
+            out.push_bind_param::<Array<Nullable<BigInt>>, _>(&batch.sessions.reads)?;
+            out.push_sql(") AS fence (erased, read) WHERE fence.read <= fence.erased)");
+        }
         out.push_sql(
             " THEN locked.versions END, answer.ids, \
                  CASE WHEN answer.together THEN answer.times[1:1] ELSE answer.times END \
@@ -53,9 +62,20 @@ impl<const TOLD: bool> QueryFragment<Pg> for PlainStatement<'_, TOLD> {
     }
 }
 
+/// Whether the statement failed because not each of its sessions could be raised as it is: nothing is committed then.
+pub(super) fn says_not_raised(error: &QueryError) -> bool {
+    let QueryError::DatabaseError(DatabaseErrorKind::NotNullViolation, refusal) = error else {
+        return false;
+    };
+    refusal.table_name() == Some("chatbot_commits") && refusal.column_name() == Some("versions")
+}
+
 /// Begins the statement: creates or locks each session's row and raises its version, in the order of the keys, so that no two batches wait
 /// for each other.
-fn push_raised<'b>(sessions: &'b SessionColumns<'_>, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+fn push_raised<'b, const FENCE: bool>(
+    sessions: &'b SessionColumns<'_>,
+    out: &mut AstPass<'_, 'b, Pg>,
+) -> QueryResult<()> {
     out.push_sql(
         "WITH raised AS ( \
              INSERT INTO chatbot_sessions AS s \
@@ -73,8 +93,9 @@ fn push_raised<'b>(sessions: &'b SessionColumns<'_>, out: &mut AstPass<'_, 'b, P
              ON CONFLICT (department, user_id, session_id) DO UPDATE \
              SET version = s.version + excluded.version, \
                  last_active_at = excluded.last_active_at, ended_at = NULL \
-             RETURNING s.department, s.user_id, s.session_id, s.version)",
+             RETURNING s.department, s.user_id, s.session_id, s.version",
     );
+    out.push_sql(if FENCE { ", s.erased_version)" } else { ")" });
     Ok(())
 }
 
@@ -82,15 +103,19 @@ fn push_raised<'b>(sessions: &'b SessionColumns<'_>, out: &mut AstPass<'_, 'b, P
 ///   both grow with the versions. `told` comes first because a view's triggers insert into the table behind it while `added` is at work, and
 ///   that table's own trigger is to be quiet by then.
 /// - `answer` has one row.
-fn push_added<'b, const TOLD: bool>(
+fn push_added<'b, const FENCE: bool, const TOLD: bool>(
     messages: &'b MessageColumns<'_>,
     out: &mut AstPass<'_, 'b, Pg>,
 ) -> QueryResult<()> {
-    out.push_sql(
+    out.push_sql(if FENCE {
+        ", locked AS MATERIALIZED ( \
+             SELECT versions, erased, clock_timestamp() AS now \
+             FROM (SELECT array_agg(version) AS versions, array_agg(erased_version) AS erased FROM raised) AS raised"
+    } else {
         ", locked AS MATERIALIZED ( \
              SELECT versions, clock_timestamp() AS now \
-             FROM (SELECT array_agg(version) AS versions FROM raised) AS raised",
-    );
+             FROM (SELECT array_agg(version) AS versions FROM raised) AS raised"
+    });
     out.push_sql(if TOLD { ", told" } else { "" });
     out.push_sql(
         "), added AS ( \

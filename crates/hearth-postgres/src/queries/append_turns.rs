@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::error::Fault;
 use crate::notice::ReplicaId;
 use crate::pool::Intent;
-use crate::queries::append_plain::PlainStatement;
+use crate::queries::append_plain::{PlainStatement, says_not_raised};
 use crate::queries::append_statement::Statement;
 use crate::queries::batch_answer::{BatchAnswer, says_noted};
 use crate::rows::committed::{CommittedBatch, SentTurn};
@@ -137,11 +137,9 @@ impl<'a> AppendTurns<'a> {
         answer.outcomes(&self.sent)
     }
 
-    /// Whether no turn asks for anything to be as it was when it read.
+    /// Whether no turn completes a request or names a version.
     fn is_plain(&self) -> bool {
-        self.requests.keys.is_empty()
-            && !self.names_versions()
-            && self.sessions.reads.iter().all(Option::is_none)
+        self.requests.keys.is_empty() && !self.names_versions()
     }
 
     fn names_versions(&self) -> bool {
@@ -150,10 +148,12 @@ impl<'a> AppendTurns<'a> {
 
     /// Reads to the end of the answer, and not to its one row alone: the row comes before the commit, and what fails there comes after it.
     async fn commit_plain(&self, connection: &mut AsyncPgConnection) -> QueryResult<CommittedBatch> {
-        let answers: QueryResult<Vec<CommittedBatch>> = if self.replica.is_some() {
-            PlainStatement::<true>(self).load(connection).await
-        } else {
-            PlainStatement::<false>(self).load(connection).await
+        let has_read = self.sessions.reads.iter().any(Option::is_some);
+        let answers: QueryResult<Vec<CommittedBatch>> = match (has_read, self.replica.is_some()) {
+            (false, false) => PlainStatement::<false, false>(self).load(connection).await,
+            (false, true) => PlainStatement::<false, true>(self).load(connection).await,
+            (true, false) => PlainStatement::<true, false>(self).load(connection).await,
+            (true, true) => PlainStatement::<true, true>(self).load(connection).await,
         };
         answers?.pop().ok_or(QueryError::NotFound)
     }
@@ -181,7 +181,10 @@ impl Intent for AppendTurns<'_> {
     /// While the same batch is still being committed elsewhere, this waits for it to end.
     async fn run(&self, connection: &mut AsyncPgConnection) -> QueryResult<CommittedBatch> {
         let committed = if self.is_plain() {
-            self.commit_plain(connection).await
+            match self.commit_plain(connection).await {
+                Err(error) if says_not_raised(&error) => self.commit::<false>(connection).await,
+                committed => committed,
+            }
         } else if self.names_versions() {
             self.commit::<true>(connection).await
         } else {
