@@ -31,13 +31,8 @@ pub fn history_body(key: &ConversationKey, reading: Reading) -> PiecesBody {
         head.extend_from_slice(b",\"degraded\":true");
     }
     head.extend_from_slice(b",\"messages\":[");
-    let mut tail = Vec::new();
-    write_tail(&mut tail, older_than(history));
-    PiecesBody::new([
-        Bytes::from(head),
-        Bytes::from_owner(ReadyMessages(reading)),
-        Bytes::from(tail),
-    ])
+    let tail = tail(older_than(history));
+    PiecesBody::new([Bytes::from(head), Bytes::from_owner(ReadyMessages(reading)), tail])
 }
 
 /// The messages of a history that was read, kept for as long as somebody sends them.
@@ -81,7 +76,7 @@ pub fn page_body(key: &ConversationKey, page: &Page) -> Bytes {
         .first()
         .filter(|_| page.more)
         .map(|message: &Message| message.id);
-    write_tail(&mut body, oldest);
+    body.extend_from_slice(&tail(oldest));
     Bytes::from(body)
 }
 
@@ -118,11 +113,12 @@ fn write_truncated(body: &mut Vec<u8>, truncated: bool) {
     });
 }
 
-fn write_tail(body: &mut Vec<u8>, before: Option<MessageId>) {
-    body.extend_from_slice(b"],\"before\":");
-    match before {
-        Some(id) => json::write_integer(body, id.0),
-        None => body.extend_from_slice(b"null"),
-    }
-    body.push(b'}');
+fn tail(before: Option<MessageId>) -> Bytes {
+    let Some(id) = before else {
+        return Bytes::from_static(b"],\"before\":null}");
+    };
+    let mut tail = b"],\"before\":".to_vec();
+    json::write_integer(&mut tail, id.0);
+    tail.push(b'}');
+    Bytes::from(tail)
 }

@@ -75,15 +75,16 @@ async fn page(
 
 /// A strong validator of the messages: RFC 9110, section 8.8.3.
 fn etag(history: &History) -> HeaderValue {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    let mut text = String::with_capacity(34);
-    text.push('"');
-    for byte in history.etag() {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0xf));
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+    let hash = history.etag();
+    let mut text = [b'"'; 2 + 2 * 8];
+    if let Some(digits) = text.get_mut(1..=2 * hash.len()) {
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(hash) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+        }
     }
-    text.push('"');
-    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
 /// Whether the caller has these messages already: RFC 9110, section 13.1.2, by weak comparison.
