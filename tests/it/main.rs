@@ -41,6 +41,7 @@ mod model_crowd;
 mod model_faults;
 mod openapi;
 mod outage;
+mod parser_refusals;
 mod pg_restarts;
 mod rate_limits;
 mod replicas;

@@ -3,20 +3,30 @@
 //! Put together as `actix_web::HttpServer` does it, which has no place for the watch.
 
 use std::fmt;
+use std::future::ready;
+use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
-use actix_http::{HttpServiceBuilder, Request, Response, TlsAcceptorConfig};
+use actix_http::error::DispatchError;
+use actix_http::{HttpServiceBuilder, Protocol, Request, Response};
 use actix_service::{
-    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, map_config,
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, fn_service,
+    map_config,
 };
+use actix_tls::accept::TlsError;
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, Server};
+use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
+use crate::bare_refusal::Explained;
 use crate::connection::{introduce, watch};
 use crate::listener::Listener;
 use crate::settings::Settings;
 use crate::startup::ServeError;
+use crate::worker::Worker;
 
 /// How long a connection that is being closed waits for its peer.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,6 +34,9 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes that are gathered from a body's pieces before they are sent: the head, messages and tail of most histories go in one call of the
 /// system. A connection keeps a buffer of up to this size once it had use for it, as it would in any case.
 const WRITE_BUFFER_BYTES: usize = 128 << 10;
+
+/// HTTP/2, as a handshake names it.
+const HTTP_2: &[u8] = b"h2";
 
 /// How long connections wait for their clients.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +54,8 @@ impl Patience {
     }
 }
 
-/// Makes a server that answers at `listener` with `workers` threads of what `application` makes; it works once it is awaited, and takes no
-/// notice of signals.
+/// Makes a server that answers at `listener` with `workers` threads, each of them what `worker` makes, and of what `application` makes for
+/// it; it works once it is awaited, and takes no notice of signals.
 ///
 /// # Errors
 ///
@@ -51,10 +64,11 @@ pub fn http_server<F, I, S, B>(
     settings: &Settings,
     listener: Listener,
     workers: usize,
+    worker: impl Fn() -> Rc<Worker> + Clone + Send + 'static,
     application: F,
 ) -> Result<Server, ServeError>
 where
-    F: Fn() -> I + Clone + Send + 'static,
+    F: Fn(Rc<Worker>) -> I + Clone + Send + 'static,
     I: IntoServiceFactory<S, Request>,
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
     S::Service: 'static,
@@ -78,8 +92,8 @@ where
         let stopping = stopping.clone();
         async move { stopping.notified().await }
     };
-    let application = move || {
-        let application = application().into_factory();
+    let application = move |worker: &Rc<Worker>| {
+        let application = application(Rc::clone(worker)).into_factory();
         let application =
             application.map_err(|error| Response::<BoxBody>::from(error.into().error_response()));
         // Nothing of Hearth asks a request for the address that it came to.
@@ -89,17 +103,16 @@ where
         Some(certificates) => {
             let config = certificates.server_config()?;
             server.listen("https", listener.socket, move || {
-                let handshake = TlsAcceptorConfig::default().handshake_timeout(patience.head);
-                let protocols = protocols(patience, stopping.clone()).finish(application());
-                watched(
-                    protocols.rustls_0_23_with_config(config.clone(), handshake),
-                    patience,
-                )
+                let worker = worker();
+                let protocols = protocols(patience, stopping.clone()).finish(application(&worker));
+                let accepted = encrypted(config.clone(), patience, worker);
+                watched(accepted.and_then(protocols.map_err(TlsError::Service)), patience)
             })?
         }
         None => server.listen("http", listener.socket, move || {
-            let protocols = protocols(patience, stopping.clone()).finish(application());
-            watched(protocols.tcp(), patience)
+            let worker = worker();
+            let protocols = protocols(patience, stopping.clone()).finish(application(&worker));
+            watched(plain(worker).and_then(protocols), patience)
         })?,
     };
     Ok(server.run())
@@ -123,9 +136,64 @@ where
         .client_request_timeout(patience.head)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .h1_write_buffer_size(WRITE_BUFFER_BYTES)
-        // A piece of a stream would else wait for the client to acknowledge the one before, which takes it 40 ms.
-        .tcp_nodelay(true)
         .on_connect_ext(|_, extensions| introduce(extensions))
+}
+
+/// A connection that may be served, with its protocol and its peer.
+type Accepted<T> = (Explained<T>, Protocol, Option<SocketAddr>);
+
+/// Takes connections as they are.
+fn plain(
+    worker: Rc<Worker>,
+) -> impl ServiceFactory<
+    TcpStream,
+    Config = (),
+    Response = Accepted<TcpStream>,
+    Error = DispatchError,
+    InitError = (),
+> {
+    fn_service(move |stream: TcpStream| {
+        let peer = prepare(&stream);
+        let stream = Explained::new(stream, Rc::clone(&worker));
+        ready(Ok((stream, Protocol::Http1, peer)))
+    })
+}
+
+/// Takes connections once their client has shaken hands.
+fn encrypted(
+    mut config: ServerConfig,
+    patience: Patience,
+    worker: Rc<Worker>,
+) -> impl ServiceFactory<
+    TcpStream,
+    Config = (),
+    Response = Accepted<TlsStream<TcpStream>>,
+    Error = TlsError<std::io::Error, DispatchError>,
+    InitError = (),
+> {
+    config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
+    let mut acceptor = Acceptor::new(config);
+    acceptor.set_handshake_timeout(patience.head);
+    acceptor
+        .map_init_err(drop)
+        .map_err(TlsError::into_service_error)
+        .map(move |stream: TlsStream<TcpStream>| {
+            let (socket, session) = stream.get_ref();
+            let protocol = match session.alpn_protocol() {
+                Some(HTTP_2) => Protocol::Http2,
+                Some(_) | None => Protocol::Http1,
+            };
+            let peer = prepare(socket);
+            (Explained::new(stream, Rc::clone(&worker)), protocol, peer)
+        })
+}
+
+/// Sets a connection up, and brings its peer.
+fn prepare(socket: &TcpStream) -> Option<SocketAddr> {
+    // A piece of a stream would else wait for the client to acknowledge the one before, which takes it 40 ms. A connection that is gone
+    // already is found out soon enough.
+    let _gone = socket.set_nodelay(true);
+    socket.peer_addr().ok()
 }
 
 /// Puts a watch on every connection.

@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod auth;
+pub mod bare_refusal;
 pub mod cli;
 pub mod coherence;
 pub mod commands;

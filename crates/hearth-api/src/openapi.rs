@@ -55,6 +55,7 @@ pub fn document() -> Value {
         "components": {
             "schemas": schemas::schemas(),
             "headers": parameters::headers(),
+            "responses": problems::shared(),
             "securitySchemes": {
                 "api_key": {
                     "type": "http",

@@ -35,7 +35,9 @@ impl RequestIds {
         sane_id(headers).unwrap_or_else(|| self.next())
     }
 
-    fn next(&self) -> HeaderValue {
+    /// The next one of ours.
+    #[must_use]
+    pub fn next(&self) -> HeaderValue {
         let given = self.given.get();
         self.given.set(given.wrapping_add(1));
         let id = Uuid::from_u64_pair(self.worker, given);

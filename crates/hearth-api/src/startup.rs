@@ -93,12 +93,12 @@ pub async fn serve(
     let workers = workers(settings);
     let shared = state.clone();
     let access = logging.access(Arc::clone(&state.clock));
-    let server = http_server(settings, listener, workers, move || {
-        let worker = Rc::new(Worker::new(shared.clone(), access.clone()));
+    let worker = move || Rc::new(Worker::new(shared.clone(), access.clone()));
+    let server = http_server(settings, listener, workers, worker, move |worker| {
         let called_by_pages = !origins.as_slice().is_empty();
         // The last one wrapped is the first one called.
         let application = App::new()
-            .app_data(shared.clone())
+            .app_data(worker.state.clone())
             .wrap(cors(&origins))
             .wrap(Condition::new(called_by_pages, from_fn(refused_question)))
             .wrap(RequestContext(Rc::clone(&worker)))

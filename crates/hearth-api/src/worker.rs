@@ -118,6 +118,31 @@ impl Worker {
         until_taken(begun.version, begun.occupied, response)
     }
 
+    /// An id for what never became a request.
+    #[must_use]
+    pub fn next_id(&self) -> HeaderValue {
+        self.ids.next()
+    }
+
+    /// Counts and logs what was refused before it was a request, with a body of so many bytes.
+    pub fn refused(&self, id: &HeaderValue, status: StatusCode, bytes: usize) {
+        // Nobody knows its method: it counts as none of those that are told apart.
+        let method = Method::CONNECT;
+        let duration = Duration::ZERO;
+        self.metrics.record(None, &method, status, duration);
+        if let Some(access) = &self.access {
+            let refused = Answered {
+                route: None,
+                method,
+                status,
+                id: id.clone(),
+                trace: None,
+                at: self.state.clock.now(),
+            };
+            refused.write(access, u64::try_from(bytes).unwrap_or(u64::MAX), duration);
+        }
+    }
+
     /// Writes the request's line, or has it written.
     fn written(
         self: &Rc<Self>,

@@ -5,6 +5,12 @@ use actix_web::http::StatusCode;
 /// Why a request failed, as clients match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
+    /// What came is no HTTP request.
+    MalformedRequest,
+    /// The head of a request did not arrive in time.
+    RequestTimeout,
+    /// The head of a request is larger than the server takes.
+    HeadTooLarge,
     /// The body is not JSON, not UTF-8, or not an object.
     MalformedJson,
     /// A field or a query parameter is not one of those that the call takes.
@@ -92,7 +98,10 @@ impl Code {
             | Self::ShuttingDown
             | Self::NotFreshEnough
             | Self::CommitFailed => Some(1),
-            Self::MalformedJson
+            Self::MalformedRequest
+            | Self::RequestTimeout
+            | Self::HeadTooLarge
+            | Self::MalformedJson
             | Self::UnknownField
             | Self::MalformedQuery
             | Self::MissingKey
@@ -116,6 +125,13 @@ impl Code {
 
     const fn row(self) -> (StatusCode, &'static str, &'static str) {
         match self {
+            Self::MalformedRequest => (StatusCode::BAD_REQUEST, "malformed_request", "Malformed request"),
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout"),
+            Self::HeadTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head_too_large",
+                "Request head too large",
+            ),
             Self::MalformedJson => (StatusCode::BAD_REQUEST, "malformed_json", "Malformed JSON"),
             Self::UnknownField => (StatusCode::BAD_REQUEST, "unknown_field", "Unknown field"),
             Self::MalformedQuery => (StatusCode::BAD_REQUEST, "malformed_query", "Malformed query"),

@@ -8,18 +8,22 @@ use super::operation::headers_of;
 use crate::auth::{Access, Named};
 use crate::error::Code;
 
+/// What may be said to any request before anybody knows which call it is.
+const BEFORE_ANY_CALL: [Code; 3] = [Code::MalformedRequest, Code::RequestTimeout, Code::HeadTooLarge];
+
 /// The failures that every call with this access has in common.
 pub(super) fn common(access: Option<Access>) -> Vec<Code> {
+    let mut codes = BEFORE_ANY_CALL.to_vec();
     let Some(Access::Key(scope, named)) = access else {
-        return Vec::new();
+        return codes;
     };
-    let mut codes = vec![
+    codes.extend([
         Code::MissingKey,
         Code::InvalidKey,
         Code::RateLimited,
         Code::Overloaded,
         Code::StoreUnavailable,
-    ];
+    ]);
     if scope.is_some() {
         codes.push(Code::MissingScope);
     }
@@ -40,8 +44,27 @@ pub(super) fn responses(codes: &[Code]) -> Map<String, Value> {
     }
     by_status
         .into_iter()
-        .map(|(status, codes)| (status.to_string(), response(status, &codes)))
+        .map(|(status, codes)| {
+            let response = match codes.as_slice() {
+                [code] if BEFORE_ANY_CALL.contains(code) => {
+                    json!({ "$ref": format!("#/components/responses/{}", code.as_str()) })
+                }
+                codes => response(status, codes),
+            };
+            (status.to_string(), response)
+        })
         .collect()
+}
+
+/// The responses that the calls share.
+pub(super) fn shared() -> Map<String, Value> {
+    let named = |code: Code| {
+        (
+            code.as_str().to_owned(),
+            response(code.status().as_u16(), &[code]),
+        )
+    };
+    BEFORE_ANY_CALL.into_iter().map(named).collect()
 }
 
 fn response(status: u16, codes: &[Code]) -> Value {

@@ -78,7 +78,7 @@ fn every_reference_leads_somewhere_and_every_call_has_a_name_of_its_own() {
         let pointer = reference.trim_start_matches('#');
         assert!(document.pointer(pointer).is_some(), "{reference}");
     }
-    for kind in ["schemas", "headers"] {
+    for kind in ["schemas", "headers", "responses"] {
         for name in document["components"][kind].as_object().unwrap().keys() {
             let reference = format!("#/components/{kind}/{name}");
             assert!(
