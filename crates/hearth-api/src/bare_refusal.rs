@@ -105,6 +105,7 @@ struct Bare<'a> {
     status_line: &'a str,
     date: Option<&'a str>,
     code: Code,
+    detail: &'static str,
 }
 
 /// What comes before a bare refusal, and the refusal, where one ends these bytes. Nothing of ours does: answers of ours have an id, and no
@@ -121,10 +122,19 @@ fn split_bare(written: &[u8]) -> Option<(&[u8], Bare<'_>)> {
     let (before, head) = written.split_at_checked(from + at)?;
     let mut lines = std::str::from_utf8(head).ok()?.lines();
     let status_line = lines.next()?;
-    let code = match status_line.split(' ').nth(1)? {
-        "400" => Code::MalformedRequest,
-        "408" => Code::RequestTimeout,
-        "431" => Code::HeadTooLarge,
+    let (code, detail) = match status_line.split(' ').nth(1)? {
+        "400" => (
+            Code::MalformedRequest,
+            "what was sent is no request that HTTP knows",
+        ),
+        "408" => (
+            Code::RequestTimeout,
+            "the head of the request did not arrive in time",
+        ),
+        "431" => (
+            Code::HeadTooLarge,
+            "the request line and the headers must be at most 128 KiB together",
+        ),
         _ => return None,
     };
     let mut date = None;
@@ -142,19 +152,15 @@ fn split_bare(written: &[u8]) -> Option<(&[u8], Bare<'_>)> {
             status_line,
             date,
             code,
+            detail,
         },
     ))
 }
 
 /// The same refusal as the problem that it is, counted and logged like every other. The connection ends with it.
 fn explained(bare: &Bare<'_>, worker: &Worker) -> Bytes {
-    let detail = match bare.code {
-        Code::RequestTimeout => "the head of the request did not arrive in time",
-        Code::HeadTooLarge => "the request line and the headers must be at most 128 KiB together",
-        _ => "what was sent is no request that HTTP knows",
-    };
     let id = worker.next_id();
-    let body = Problem::new(bare.code, detail).to_json(id.to_str().unwrap_or_default());
+    let body = Problem::new(bare.code, bare.detail).to_json(id.to_str().unwrap_or_default());
     worker.refused(&id, bare.code.status(), body.len());
     let date = bare.date.map(|line| format!("{line}\r\n")).unwrap_or_default();
     let head = format!(
