@@ -80,26 +80,44 @@ pub(super) fn key_id(id: u64) -> Result<KeyId, Invalid> {
     KeyId::new(&format!("{id:016x}"))
 }
 
-/// Exactly `N` bytes in lower-case digits.
+/// Exactly `N` bytes in lower-case digits. Without a branch a digit: a processor cannot guess them, and every request has eighty.
 fn from_hexadecimal<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != 2 * N {
         return None;
     }
+    let value = |digit: u8| VALUES.get(usize::from(digit)).copied().unwrap_or(NO_DIGIT);
     let mut bytes = [0; N];
+    let mut seen = 0;
     for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
         let &[high, low] = digits else { return None };
-        *byte = digit(high)? << 4 | digit(low)?;
+        let (high, low) = (value(high), value(low));
+        seen |= high | low;
+        *byte = high << 4 | low & 0xf;
     }
-    Some(bytes)
+    (seen < 0x10).then_some(bytes)
 }
 
-const fn digit(character: u8) -> Option<u8> {
-    match character {
-        b'0'..=b'9' => Some(character - b'0'),
-        b'a'..=b'f' => Some(character - b'a' + 10),
-        _ => None,
+/// What stands for a character that is no digit.
+const NO_DIGIT: u8 = 0xff;
+
+/// The values of the hexadecimal digits among all bytes.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let digits = b"0123456789abcdef";
+    let mut value = 0;
+    while value < 16 {
+        #[expect(
+            clippy::indexing_slicing,
+            clippy::as_conversions,
+            reason = "evaluated when it is compiled"
+        )]
+        {
+            values[digits[value as usize] as usize] = value;
+        }
+        value += 1;
     }
-}
+    values
+};
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hearth_domain::{ApiKey, Department, Departments, Scope, SecretHash};
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 /// A key that the store has confirmed.
 #[derive(Debug)]
@@ -58,7 +58,11 @@ impl KnownKey {
 
     /// Whether this is the key's secret; takes the same time for every wrong one.
     pub(super) fn is_of(&self, secret: &SecretHash) -> bool {
-        self.secret.0.ct_eq(&secret.0).into()
+        // Eight bytes at a time: hiding a comparison from the compiler costs more than the comparison.
+        let ((ours, _), (theirs, _)) = (self.secret.0.as_chunks::<8>(), secret.0.as_chunks::<8>());
+        let pairs = ours.iter().zip(theirs);
+        let same = pairs.map(|(one, other)| u64::from_ne_bytes(*one).ct_eq(&u64::from_ne_bytes(*other)));
+        same.fold(Choice::from(1), |all, same| all & same).into()
     }
 
     /// Whether another reading of the store says the same.
