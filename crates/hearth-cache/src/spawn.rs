@@ -144,8 +144,9 @@ mod tests {
     #[tokio::test]
     async fn work_is_done_by_whoever_waits_for_it() {
         let spawner = Spawner::new(Handle::current());
-        let waiting = task::spawn(async move {
-            let work = spawner.handed_over_if_left(async { task::id() });
+        let working = spawner.clone();
+        let waiting = spawner.spawn(async move {
+            let work = working.handed_over_if_left(async { task::id() });
             (work.await, task::id())
         });
         let (worker, waiter) = waiting.await.unwrap();
