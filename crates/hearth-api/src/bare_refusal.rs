@@ -1,7 +1,7 @@
 //! What the HTTP/1 parser refuses before there is a request: it answers with a status alone, and no code of ours is asked. Its answer is found
 //! among the bytes that a connection writes, and gets what every refusal has: the body of a problem, and an id.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -79,6 +79,19 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Explained<T> {
         let replaced = refusal.replaced;
         this.refusal = None;
         Poll::Ready(Ok(replaced))
+    }
+
+    /// As HTTP/2 writes, which refuses in its own way; HTTP/1 does not.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
