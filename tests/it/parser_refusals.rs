@@ -13,7 +13,8 @@ const HEALTH: &str = "GET /chatbot/health HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Sends these bytes, and brings all that the server says until it closes the connection.
 async fn told(server: &Server, sent: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.authority()).await.unwrap();
-    stream.write_all(sent).await.unwrap();
+    // It may be refused before all of it is sent.
+    let _sent = stream.write_all(sent).await;
     let mut answer = Vec::new();
     // What was sent and is not read any more may reset the connection once the answer is there.
     let _reset = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer))
