@@ -1,6 +1,6 @@
 //! The HTTP server over a listener: its protocols, their limits, and a watch on each connection.
 //!
-//! Put together as `actix_web::HttpServer` does it, which has no place for the watch.
+//! Put together as `actix_web::HttpServer` does it, which has no place for the watch, nor for what stands between a connection and its protocol.
 
 use std::fmt;
 use std::future::ready;
