@@ -10,13 +10,13 @@ const ORIGINS: (&str, &str) = (
     "https://chat.example.org, http://localhost:3000",
 );
 
-/// What a browser asks before it lets a page post JSON with a key.
+/// What a browser asks before it lets a page post JSON with a key, or take up a stream again.
 async fn question(server: &Server, origin: &str) -> Response {
     server
         .request(Method::OPTIONS, "/chatbot/v1/chat")
         .header("Origin", origin)
         .header("Access-Control-Request-Method", "POST")
-        .header("Access-Control-Request-Headers", "authorization,content-type")
+        .header("Access-Control-Request-Headers", "authorization,content-type,last-event-id")
         .send()
         .await
         .unwrap()

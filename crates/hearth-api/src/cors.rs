@@ -13,12 +13,13 @@ use crate::settings::Origins;
 const MAX_AGE_SECONDS: usize = 600;
 
 /// What a page may send beside what every page may.
-const REQUEST_HEADERS: [&str; 7] = [
+const REQUEST_HEADERS: [&str; 8] = [
     "accept",
     "authorization",
     "content-type",
     "idempotency-key",
     "if-none-match",
+    "last-event-id",
     "traceparent",
     "x-request-id",
 ];
