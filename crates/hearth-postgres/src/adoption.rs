@@ -18,6 +18,8 @@ pub struct Adoption {
     pub index: IndexState,
     /// Whether other programs' writes are noticed.
     pub foreign_writers: ForeignWriters,
+    /// Whether its rows may be deleted, as an erasure does.
+    pub erasable: bool,
 }
 
 /// What the messages are kept in.
@@ -93,6 +95,12 @@ impl Adoption {
                 self.name
             ));
         }
+        if !self.erasable {
+            warnings.push(format!(
+                "no row may be deleted from {}: erasures of sessions that have messages will fail",
+                self.name
+            ));
+        }
         warnings
     }
 }
@@ -120,6 +128,7 @@ impl PostgresStore {
 fn judge(relation: RelationRow, columns: &[ColumnRow]) -> Result<Adoption, AdoptionError> {
     let is_table = matches!(relation.kind.as_str(), "r" | "p");
     let mut misfits = misfits_of_columns(&relation.name, columns);
+    misfits.extend(misfits_of_privileges(&relation));
     if is_table {
         misfits.extend(misfits_of_inserts(&relation.name, columns));
         misfits.extend(misfit_of_sequence(&relation));
@@ -147,6 +156,7 @@ fn judge(relation: RelationRow, columns: &[ColumnRow]) -> Result<Adoption, Adopt
             Some(false) => ForeignWriters::NotCovered,
             None => ForeignWriters::NotInspected,
         },
+        erasable: relation.may_delete,
     })
 }
 
@@ -159,6 +169,9 @@ struct Served {
 }
 
 const TEXT: &[&str] = &["text", "varchar"];
+
+/// Types that become a bigint by themselves.
+const NUMBERS: &[&str] = &["int2", "int4", "numeric"];
 
 const SERVED: [Served; 8] = [
     Served {
@@ -207,21 +220,46 @@ fn misfits_of_columns(table: &str, columns: &[ColumnRow]) -> Vec<Misfit> {
         if served.types.contains(&column.type_name.as_str()) {
             return None;
         }
+        let has_no_cast = name == "id" && !NUMBERS.contains(&column.type_name.as_str());
         Some(Misfit {
             problem: format!("column {name} is of type {}", column.type_name),
-            remedy: format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {}", served.change),
+            remedy: if has_no_cast {
+                format!("give {table} an id of type bigint, or put a view in front of it: docs/ADOPTING.md")
+            } else {
+                format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {}", served.change)
+            },
         })
     };
     SERVED.iter().filter_map(misfit).collect()
 }
 
-/// Hearth inserts the columns that it knows, all but the id: the rest must have values without it.
+/// What a turn needs of the table, whichever kind of relation it is.
+fn misfits_of_privileges(relation: &RelationRow) -> Vec<Misfit> {
+    let RelationRow { name, role, .. } = relation;
+    let lacking = |privilege: &str, on: &str| Misfit {
+        problem: format!("{role} has no privilege {privilege} on {on}"),
+        remedy: format!("GRANT {privilege} ON {on} TO {role}"),
+    };
+    let mut misfits = Vec::new();
+    if !relation.may_select {
+        misfits.push(lacking("SELECT", name));
+    }
+    if !relation.may_insert {
+        misfits.push(lacking("INSERT", name));
+    }
+    if let Some(sequence) = relation.sequence.as_ref().filter(|_| !relation.may_draw) {
+        misfits.push(lacking("USAGE", &format!("SEQUENCE {sequence}")));
+    }
+    misfits
+}
+
+/// Hearth inserts the columns that it knows, all but the id: the rest must have values without it. Of those that it inserts only the metadata
+/// may be nothing, whatever its default.
 fn misfits_of_inserts(table: &str, columns: &[ColumnRow]) -> Vec<Misfit> {
-    let lacks_value = |column: &&ColumnRow| {
-        let given = SERVED
-            .iter()
-            .any(|served| served.name == column.name && served.name != "id");
-        column.not_null && !column.has_default && !given
+    let lacks_value = |column: &&ColumnRow| match SERVED.iter().find(|served| served.name == column.name) {
+        Some(served) if served.name == "metadata" => column.not_null,
+        Some(served) if served.name != "id" => false,
+        Some(_) | None => column.not_null && !column.has_default,
     };
     let misfit = |column: &ColumnRow| {
         let name = &column.name;
@@ -233,10 +271,13 @@ fn misfits_of_inserts(table: &str, columns: &[ColumnRow]) -> Vec<Misfit> {
         } else {
             format!("ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL")
         };
+        let and = if name == "metadata" {
+            "which most messages have none of"
+        } else {
+            "and has no default"
+        };
         Misfit {
-            problem: format!(
-                "column {name} is not null and has no default, so that no turn could be committed"
-            ),
+            problem: format!("column {name} is not null {and}, so that no turn could be committed"),
             remedy,
         }
     };

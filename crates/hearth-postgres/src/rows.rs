@@ -6,21 +6,11 @@ pub(crate) mod message;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod session;
+pub(crate) mod stored;
 pub(crate) mod window;
 
 use crate::error::Fault;
-use hearth_domain::{Role, Version};
-
-/// The role of a row, which another program may have written.
-pub(crate) fn role_of(id: i64, word: &str) -> Result<Role, Fault> {
-    word.parse().map_err(|_| unknown_role(id))
-}
-
-fn unknown_role(id: i64) -> Fault {
-    Fault::failed(format!(
-        "the role of row {id} of chatbot_messages is none of user, assistant, system, tool"
-    ))
-}
+use hearth_domain::Version;
 
 /// A version as it is stored.
 pub(crate) fn version_of(stored: i64) -> Result<Version, Fault> {

@@ -57,7 +57,7 @@ impl SessionIndex for PostgresStore {
             let is_last = rows.len() < usize::from(RECENT_STEP);
             below = rows.last().map_or(below, |row| row.id);
             let fresh = rows.into_iter().filter_map(|row| {
-                let row = row.key();
+                let row = row.key()?;
                 seen.insert(row.clone()).then(|| row.key()).flatten()
             });
             keys.extend(fresh.take(limit - keys.len()));

@@ -43,6 +43,18 @@ pub(crate) struct RelationRow {
     /// Whether other programs' writes are told of; none where what is behind a view cannot be seen.
     #[diesel(sql_type = Nullable<Bool>)]
     pub(crate) trigger: Option<bool>,
+    /// Whether this role may read it, insert into it, delete from it, and draw its ids.
+    #[diesel(sql_type = Bool)]
+    pub(crate) may_select: bool,
+    #[diesel(sql_type = Bool)]
+    pub(crate) may_insert: bool,
+    #[diesel(sql_type = Bool)]
+    pub(crate) may_delete: bool,
+    #[diesel(sql_type = Bool)]
+    pub(crate) may_draw: bool,
+    /// The role, as a statement names it.
+    #[diesel(sql_type = Text)]
+    pub(crate) role: String,
     /// Whether Hearth's own tables are there.
     #[diesel(sql_type = Bool)]
     pub(crate) migrated: bool,
@@ -73,6 +85,10 @@ impl Intent for InspectMessages {
                     {USABLE_INDEX} AS usable_index, \
                     s.name AS sequence, s.cache AS sequence_cache, s.increment AS sequence_increment, \
                     ({COVERED}) AS trigger, \
+                    has_any_column_privilege(c.oid, 'SELECT') AS may_select, \
+                    has_any_column_privilege(c.oid, 'INSERT') AS may_insert, \
+                    has_table_privilege(c.oid, 'DELETE') AS may_delete, \
+                    s.may_draw, quote_ident(current_user) AS role, \
                     to_regclass('chatbot_sessions') IS NOT NULL AS migrated \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              CROSS JOIN ({SEQUENCE}) s \
@@ -98,7 +114,8 @@ impl Intent for InspectMessages {
 }
 
 /// The sequences behind the id: the one that it owns (identity, serial), or one that its default names.
-const SEQUENCE: &str = "SELECT min(q.seqrelid::regclass::text) AS name, max(q.seqcache) AS cache, min(q.seqincrement) AS increment \
+const SEQUENCE: &str = "SELECT min(q.seqrelid::regclass::text) AS name, max(q.seqcache) AS cache, min(q.seqincrement) AS increment, \
+           coalesce(bool_and(id.attidentity <> '' OR has_sequence_privilege(q.seqrelid, 'USAGE, UPDATE')), true) AS may_draw \
     FROM pg_attribute id \
     LEFT JOIN pg_attrdef f ON f.adrelid = id.attrelid AND f.adnum = id.attnum \
     JOIN pg_depend d ON (d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass \

@@ -41,9 +41,13 @@ fixed_statement!(
     )
 );
 
+/// When a message was written: another program may have left that out, or written a time that no calendar has.
+const MOMENT: &str = "CASE WHEN m.created_at >= '0001-01-01 00:00Z' AND m.created_at < '10000-01-01 00:00Z' \
+    THEN m.created_at ELSE '1970-01-01 00:00Z'::timestamptz END";
+
 impl QueryFragment<Pg> for Statement<'_> {
     /// The ids by a loose index scan, each one's oldest and newest message by the same index. Ids that Hearth would refuse cannot be
-    /// asked for, and are left out.
+    /// asked for, and are left out. A time that is none comes before all others: one such row must not hide the user's other sessions.
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH RECURSIVE who AS (SELECT ");
         out.push_bind_param::<Text, _>(&self.0.department)?;
@@ -69,12 +73,20 @@ impl QueryFragment<Pg> for Statement<'_> {
              SELECT ids.session_id::text, known.version, oldest.created_at, newest.created_at, known.ended_at \
              FROM who CROSS JOIN ids \
              CROSS JOIN LATERAL ( \
-                 SELECT m.created_at FROM chatbot_messages m \
+                 SELECT ",
+        );
+        out.push_sql(MOMENT);
+        out.push_sql(
+            " AS created_at FROM chatbot_messages m \
                  WHERE m.department = who.department AND m.user_id = who.user_id \
                    AND m.session_id = ids.session_id ORDER BY m.id DESC LIMIT 1 \
              ) newest \
              CROSS JOIN LATERAL ( \
-                 SELECT m.created_at FROM chatbot_messages m \
+                 SELECT ",
+        );
+        out.push_sql(MOMENT);
+        out.push_sql(
+            " AS created_at FROM chatbot_messages m \
                  WHERE m.department = who.department AND m.user_id = who.user_id \
                    AND m.session_id = ids.session_id ORDER BY m.id LIMIT 1 \
              ) oldest \

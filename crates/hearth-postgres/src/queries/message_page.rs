@@ -1,6 +1,6 @@
 //! A part of one session, read along its index.
 
-use diesel::{ExpressionMethods, QueryDsl, QueryResult, SelectableHelper};
+use diesel::{ExpressionMethods, NullableExpressionMethods, QueryDsl, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::pool::Intent;
@@ -29,7 +29,13 @@ impl Intent for MessagePage {
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<MessageRow>> {
         let of_session = dsl::chatbot_messages
-            .select(MessageRow::as_select())
+            .select((
+                dsl::id,
+                dsl::role.nullable(),
+                dsl::content.nullable(),
+                dsl::created_at.nullable(),
+                dsl::metadata,
+            ))
             .filter(dsl::department.eq(&self.key.department))
             .filter(dsl::user_id.eq(&self.key.user_id))
             .filter(dsl::session_id.eq(&self.key.session_id))

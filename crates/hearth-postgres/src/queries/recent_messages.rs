@@ -1,6 +1,6 @@
 //! The keys of the newest messages of the table.
 
-use diesel::{ExpressionMethods, QueryDsl, QueryResult, Queryable};
+use diesel::{ExpressionMethods, NullableExpressionMethods, QueryDsl, QueryResult, Queryable};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::pool::Intent;
@@ -13,22 +13,23 @@ pub(crate) struct RecentMessages {
     pub(crate) limit: i64,
 }
 
-/// One message's id and key.
+/// One message's id and key, whose parts another program may have left out.
 #[derive(Queryable)]
 pub(crate) struct RecentRow {
     pub(crate) id: i64,
-    department: String,
-    user_id: String,
-    session_id: String,
+    department: Option<String>,
+    user_id: Option<String>,
+    session_id: Option<String>,
 }
 
 impl RecentRow {
-    pub(crate) fn key(self) -> KeyRow {
-        KeyRow {
-            department: self.department,
-            user_id: self.user_id,
-            session_id: self.session_id,
-        }
+    /// The key, where it is whole.
+    pub(crate) fn key(self) -> Option<KeyRow> {
+        Some(KeyRow {
+            department: self.department?,
+            user_id: self.user_id?,
+            session_id: self.session_id?,
+        })
     }
 }
 
@@ -37,7 +38,12 @@ impl Intent for RecentMessages {
 
     async fn run(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<RecentRow>> {
         dsl::chatbot_messages
-            .select((dsl::id, dsl::department, dsl::user_id, dsl::session_id))
+            .select((
+                dsl::id,
+                dsl::department.nullable(),
+                dsl::user_id.nullable(),
+                dsl::session_id.nullable(),
+            ))
             .filter(dsl::id.lt(self.below))
             .order(dsl::id.desc())
             .limit(self.limit)

@@ -48,7 +48,14 @@ struct Statement<'a> {
 
 fixed_statement!(
     Statement<'a>,
-    (Text, BigInt, Text, Text, Timestamptz, Nullable<Jsonb>)
+    (
+        Text,
+        BigInt,
+        Nullable<Text>,
+        Nullable<Text>,
+        Nullable<Timestamptz>,
+        Nullable<Jsonb>
+    )
 );
 
 impl QueryFragment<Pg> for Statement<'_> {

@@ -1,21 +1,19 @@
 //! A row of `chatbot_messages`, whole.
 
-use chrono::{DateTime, Utc};
-use diesel::{Queryable, Selectable};
+use diesel::Queryable;
 use hearth_domain::{Message, MessageId, SessionId};
 use serde_json::Value;
 
 use crate::error::Fault;
-use crate::rows::role_of;
+use crate::rows::stored::{StoredRole, StoredTime, parts};
 
 /// All that a page shows of a message.
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = crate::schema::chatbot_messages, check_for_backend(diesel::pg::Pg))]
+#[derive(Queryable)]
 pub(crate) struct MessageRow {
     id: i64,
-    role: String,
-    content: String,
-    created_at: DateTime<Utc>,
+    role: Option<StoredRole>,
+    content: Option<String>,
+    created_at: Option<StoredTime>,
     metadata: Option<Value>,
 }
 
@@ -23,11 +21,12 @@ impl TryFrom<MessageRow> for Message {
     type Error = Fault;
 
     fn try_from(row: MessageRow) -> Result<Self, Fault> {
+        let (role, content, created_at) = parts(row.id, row.role, row.content, row.created_at)?;
         Ok(Self {
             id: MessageId(row.id),
-            role: role_of(row.id, &row.role)?,
-            content: row.content,
-            created_at: row.created_at,
+            role,
+            content,
+            created_at,
             metadata: row.metadata,
         })
     }
@@ -38,9 +37,9 @@ impl TryFrom<MessageRow> for Message {
 pub(crate) struct TurnRow {
     session_id: String,
     id: i64,
-    role: String,
-    content: String,
-    created_at: DateTime<Utc>,
+    role: Option<StoredRole>,
+    content: Option<String>,
+    created_at: Option<StoredTime>,
     metadata: Option<Value>,
 }
 

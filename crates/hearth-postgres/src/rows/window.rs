@@ -3,16 +3,13 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
-use chrono::{DateTime, Utc};
 use diesel::Queryable;
-use diesel::deserialize::{self, FromSql, FromSqlRow};
-use diesel::pg::{Pg, PgValue};
-use diesel::sql_types::Text;
 use hearth_domain::ports::{Lookup, StoreError};
-use hearth_domain::{History, MessageId, MessageView, Role, Status, WindowLimits};
+use hearth_domain::{History, MessageId, MessageView, Status, WindowLimits};
 
 use crate::error::Fault;
-use crate::rows::{unknown_role, version_of};
+use crate::rows::stored::{StoredRole, StoredTime, parts};
+use crate::rows::version_of;
 
 /// One message of one key; a key without messages has one row whose message is absent.
 #[derive(Queryable)]
@@ -23,36 +20,14 @@ pub(crate) struct WindowRow {
     id: Option<i64>,
     role: Option<StoredRole>,
     content: Option<String>,
-    created_at: Option<DateTime<Utc>>,
+    created_at: Option<StoredTime>,
     status: Option<String>,
-}
-
-/// A role as it is stored, read without a copy of its word.
-#[derive(Debug, Clone, Copy, FromSqlRow)]
-pub(crate) enum StoredRole {
-    Known(Role),
-    /// Another program's own.
-    Unknown,
-}
-
-impl FromSql<Text, Pg> for StoredRole {
-    fn from_sql(word: PgValue<'_>) -> deserialize::Result<Self> {
-        let role = std::str::from_utf8(word.as_bytes())?.parse();
-        Ok(role.map_or(Self::Unknown, Self::Known))
-    }
 }
 
 impl WindowRow {
     fn view(&self) -> Result<Option<MessageView<'_>>, Fault> {
         let Some(id) = self.id else { return Ok(None) };
-        let (Some(role), Some(content), Some(created_at)) = (self.role, &self.content, self.created_at)
-        else {
-            let text = format!("row {id} of chatbot_messages has no role, no content or no created_at");
-            return Err(Fault::failed(text));
-        };
-        let StoredRole::Known(role) = role else {
-            return Err(unknown_role(id));
-        };
+        let (role, content, created_at) = parts(id, self.role, self.content.as_deref(), self.created_at)?;
         Ok(Some(MessageView {
             id: MessageId(id),
             role,

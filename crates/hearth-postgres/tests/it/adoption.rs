@@ -3,8 +3,9 @@
 use hearth_domain::ports::{HistoryStore, Lookup, PageFrom, SessionIndex, StoreError};
 use hearth_domain::{Department, UserId, Version, WindowLimits};
 use hearth_postgres::adoption::{ForeignWriters, IndexState, Relation};
-use hearth_postgres::{Adoption, AdoptionError, PostgresConfig, migrate};
+use hearth_postgres::{Adoption, AdoptionError, PostgresConfig, PostgresStore, migrate};
 use hearth_testkit::postgres::TestDatabase;
+use tokio::runtime::Handle;
 
 use crate::support::{migrated, store_on};
 use crate::{append, append_one, contents, key};
@@ -227,6 +228,68 @@ async fn what_does_not_fit_is_named_with_what_mends_it() {
         "ALTER TABLE public.chatbot_messages ALTER COLUMN channel DROP NOT NULL",
     )
     .await;
+    check_misfit(
+        &TABLE.replace("metadata jsonb", "metadata jsonb NOT NULL DEFAULT '{}'"),
+        "column metadata is not null",
+        "ALTER TABLE public.chatbot_messages ALTER COLUMN metadata DROP NOT NULL",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_id_that_no_statement_mends_is_sent_to_the_document() {
+    let table = TABLE.replace("id bigserial", "id uuid DEFAULT gen_random_uuid()");
+    let error = inspect(&adopted(&table).await).await.unwrap_err().to_string();
+    assert!(error.contains("column id is of type uuid"), "{error}");
+    assert!(error.contains("docs/ADOPTING.md"), "{error}");
+}
+
+#[tokio::test]
+async fn a_role_is_told_which_privileges_it_lacks() {
+    let database = adopted(&format!("{TABLE}{INDEX}")).await;
+    let owner = database.client().await.unwrap();
+    let role = format!("role_of_{}", database.name().replace('-', "_"));
+    let own_tables = "chatbot_sessions, chatbot_requests, chatbot_commits";
+    owner
+        .batch_execute(&format!(
+            "CREATE ROLE {role} LOGIN; GRANT ALL ON {own_tables} TO {role}"
+        ))
+        .await
+        .unwrap();
+    let url = database.url().replace("postgres@", &format!("{role}@"));
+    let store = PostgresStore::open(&PostgresConfig::new(url), Handle::current()).unwrap();
+    let AdoptionError::Misfits { misfits, .. } = store.adoption().await.unwrap_err() else {
+        panic!("the role may do nothing");
+    };
+    let remedies: Vec<&str> = misfits.iter().map(|misfit| misfit.remedy.as_str()).collect();
+    assert_eq!(
+        remedies,
+        [
+            format!("GRANT SELECT ON public.chatbot_messages TO {role}"),
+            format!("GRANT INSERT ON public.chatbot_messages TO {role}"),
+            format!("GRANT USAGE ON SEQUENCE chatbot_messages_id_seq TO {role}"),
+        ]
+    );
+    owner.batch_execute(&remedies.join("; ")).await.unwrap();
+    let adoption = store.adoption().await.unwrap();
+    assert!(!adoption.erasable);
+    assert!(
+        adoption.warnings()[0].contains("erasures"),
+        "{:?}",
+        adoption.warnings()
+    );
+    append_one(&store, append("s", "works?")).await.unwrap();
+    owner
+        .batch_execute(&format!("GRANT DELETE ON chatbot_messages TO {role}"))
+        .await
+        .unwrap();
+    assert!(store.adoption().await.unwrap().warnings().is_empty());
+    store.erase(&key("s")).await.unwrap();
+    drop(store);
+    owner
+        .batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -289,28 +352,55 @@ async fn a_database_that_was_never_migrated_is_told_apart() {
     assert!(matches!(error, AdoptionError::NotMigrated), "{error}");
 }
 
+/// A row of session `s` that Hearth cannot serve is named wherever it is read, and its words are not.
+async fn check_named(role: &str, content: &str, created_at: &str) {
+    let table = TABLE
+        .replace("content text NOT NULL", "content text")
+        .replace("role varchar(16) NOT NULL", "role varchar(16)")
+        .replace("timestamptz NOT NULL", "timestamptz");
+    let database = adopted(&format!("{table}{INDEX}")).await;
+    let insert = format!(
+        "INSERT INTO chatbot_messages (department, user_id, session_id, role, content, created_at)
+         VALUES ('support', 'ada', 's', {role}, {content}, {created_at}) RETURNING id"
+    );
+    let client = database.client().await.unwrap();
+    let id: i64 = client.query_one(&insert, &[]).await.unwrap().get(0);
+    let store = store_on(&database);
+    let load = store.load(&[key("s")], WindowLimits::default()).await;
+    let page = store.page(&key("s"), PageFrom::Newest, 10).await;
+    for error in [load.unwrap_err(), page.unwrap_err()] {
+        let StoreError::Failed(source) = error else {
+            panic!("{error}");
+        };
+        assert!(source.to_string().contains(&format!("row {id} ")), "{source}");
+        assert!(!source.to_string().contains("secret"), "{source}");
+    }
+    // Nobody else's sessions are hidden by it, nor the user's own.
+    assert_eq!(contents(&store, "old").await, ["Hello", "Hi"]);
+    let (department, user) = (Department::new("support").unwrap(), UserId::new("ada").unwrap());
+    let list = store.list(&department, &user, None, 10).await.unwrap();
+    assert_eq!(list.sessions.len(), 3);
+}
+
 #[tokio::test]
-async fn a_row_of_an_unknown_role_is_named() {
-    let database = migrated().await;
-    let id: i64 = database
-        .client()
-        .await
-        .unwrap()
-        .query_one(
-            "INSERT INTO chatbot_messages (department, user_id, session_id, role, content)
-             VALUES ('support', 'ada', 's', 'robot', 'secret words') RETURNING id",
-            &[],
-        )
-        .await
-        .unwrap()
-        .get(0);
-    let error = store_on(&database)
-        .load(&[key("s")], WindowLimits::default())
-        .await
-        .unwrap_err();
-    let StoreError::Failed(source) = error else {
-        panic!("{error}");
-    };
-    assert!(source.to_string().contains(&format!("row {id} ")), "{source}");
-    assert!(!source.to_string().contains("secret"), "{source}");
+async fn a_row_that_cannot_be_served_is_named() {
+    check_named("'robot'", "'secret words'", "now()").await;
+    check_named("NULL", "'secret words'", "now()").await;
+    check_named("'user'", "NULL", "now()").await;
+    check_named("'user'", "'secret words'", "NULL").await;
+    check_named("'user'", "'secret words'", "'infinity'").await;
+    check_named("'user'", "'secret words'", "'-infinity'").await;
+}
+
+#[tokio::test]
+async fn rows_without_a_whole_key_are_passed_over() {
+    let table = TABLE.replace(
+        r#"user_id varchar(128) COLLATE "en-x-icu" NOT NULL"#,
+        "user_id varchar(128)",
+    );
+    let row = "INSERT INTO chatbot_messages (department, session_id, role, content) VALUES ('support', 's', 'user', '?')";
+    let database = adopted(&format!("{table}{INDEX}{row}")).await;
+    let store = store_on(&database);
+    assert_eq!(store.recent(10).await.unwrap(), [key("Other"), key("old")]);
+    assert_eq!(store.keys(None, None, 10).await.unwrap().len(), 2);
 }
