@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hearth_domain::ConversationKey;
+use hearth_domain::{ConversationKey, Department, UserId};
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
@@ -147,6 +147,18 @@ impl MemoryStore {
         self.sessions
             .iter()
             .filter_map(|(key, session)| Some((key.unpack()?, session)))
+    }
+
+    /// All sessions, one at a time, without holding a lock in between: the keys of those that are the user's.
+    pub(crate) fn keys_of(
+        &self,
+        department: &Department,
+        user: &UserId,
+    ) -> impl Iterator<Item = Option<ConversationKey>> + Send {
+        self.sessions.iter().map(|(key, _)| {
+            let theirs = key.is_of(department, user);
+            theirs.then(|| key.unpack()).flatten()
+        })
     }
 
     /// Sessions in memory.

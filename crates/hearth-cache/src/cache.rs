@@ -63,7 +63,7 @@ impl<S> Clone for Cache<S> {
 }
 
 impl<S: HistoryStore> Cache<S> {
-    /// Makes a cache over `store`. Loads and commits run on the spawner's runtime.
+    /// Makes a cache over `store`. Loads run on the spawner's runtime, and so does whatever changes the store and is left by its caller.
     #[must_use]
     pub fn new(store: Arc<S>, config: CacheConfig, clock: Arc<dyn Clock>, spawner: Spawner) -> Self {
         let keeps = match config.strategy {
@@ -213,7 +213,8 @@ impl<S: HistoryStore> Cache<S> {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is erased then, and the next read asks the store in any case.
+    /// [`StoreError`]; nothing is erased then, unless it is [`StoreError::TimedOut`], after which the erase may still happen. The next read asks the
+    /// store in any case.
     ///
     /// # Cancel safety
     ///
@@ -222,11 +223,11 @@ impl<S: HistoryStore> Cache<S> {
         Shared::erase(&self.shared, key).await
     }
 
-    /// Erases all sessions of a user, and says how many had messages.
+    /// Erases all sessions of a user, and says how many had messages. Walks over all sessions in memory, without stopping anybody.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is erased then.
+    /// As [`Cache::erase`], for each of the sessions.
     ///
     /// # Cancel safety
     ///

@@ -53,7 +53,8 @@ impl CacheConfig {
 
     /// How long a commit waits for an earlier one of its session to come back. A store that gives them their versions in one order and tells
     /// of them in another does so within much less; past it the session is read again.
+    /// It ends before the caller of an append gives up on a store that answered by its own deadline.
     pub(crate) fn order_patience(&self) -> Duration {
-        self.append_timeout / 4
+        (self.append_timeout / 4).min(Duration::from_millis(500))
     }
 }

@@ -55,22 +55,22 @@ impl<S: HistoryStore> Loader<S> {
     }
 
     async fn work(self: Arc<Self>, queue: Arc<Mutex<mpsc::Receiver<ConversationKey>>>) {
-        loop {
-            let keys = self.gather(&mut *queue.lock().await).await;
-            if keys.is_empty() {
-                return;
-            }
-            let mut batch = Batch {
-                slots: &self.slots,
-                keys,
-            };
-            while !batch.keys.is_empty() {
-                self.slots.asking(&batch.keys);
-                let results = self.ask(&batch.keys).await;
-                self.note_outage(&results);
-                batch.land(results, self.clock.now());
-            }
+        let mut taken = Taken {
+            slots: &self.slots,
+            keys: Vec::new(),
+        };
+        while self.gather(&queue, &mut taken.keys).await {
+            let asked = taken.keys.len().min(self.batch_max());
+            let (keys, _) = taken.keys.split_at(asked);
+            self.slots.asking(keys);
+            let results = self.ask(keys).await;
+            self.note_outage(&results);
+            taken.land(results, self.clock.now());
         }
+    }
+
+    fn batch_max(&self) -> usize {
+        self.config.load_batch_max.max(1)
     }
 
     /// Where a change feed says what may be served meanwhile, nobody else has to find out that the store is away.
@@ -83,22 +83,40 @@ impl<S: HistoryStore> Loader<S> {
         }
     }
 
-    /// Waits for a session, and takes whatever else has gathered; nothing where nobody can put one in any more.
+    /// Takes what has gathered, and waits for it where there is nothing else to ask for. Says whether there is anything: not where nobody can put
+    /// a session in any more.
     ///
     /// The readers whom the last call has just answered are about to ask for their next sessions: they are let go first, so that they travel
     /// together again and not one by one.
-    async fn gather(&self, queue: &mut mpsc::Receiver<ConversationKey>) -> Vec<ConversationKey> {
-        let batch_max = self.config.load_batch_max.max(1);
-        let mut keys = Vec::new();
-        if queue.recv_many(&mut keys, batch_max).await > 0 {
+    async fn gather(
+        &self,
+        queue: &Mutex<mpsc::Receiver<ConversationKey>>,
+        keys: &mut Vec<ConversationKey>,
+    ) -> bool {
+        if !keys.is_empty() {
+            self.gather_beside(queue, keys);
+            return true;
+        }
+        let mut queue = queue.lock().await;
+        if queue.recv_many(keys, self.batch_max()).await > 0 {
             tokio::task::yield_now().await;
-            while keys.len() < batch_max
+            while keys.len() < self.batch_max()
                 && let Ok(key) = queue.try_recv()
             {
                 keys.push(key);
             }
         }
-        keys
+        !keys.is_empty()
+    }
+
+    /// Puts sessions that wait in front of those that are asked for again, half a batch of them: sessions that are overtaken all the time keep
+    /// nobody else waiting, and are not kept waiting themselves. Where the other worker waits for the queue, it takes them.
+    fn gather_beside(&self, queue: &Mutex<mpsc::Receiver<ConversationKey>>, keys: &mut Vec<ConversationKey>) {
+        if let Ok(mut queue) = queue.try_lock() {
+            let fresh = std::iter::from_fn(|| queue.try_recv().ok());
+            let room = self.batch_max().div_ceil(2);
+            keys.splice(..0, fresh.take(room));
+        }
     }
 
     /// Asks the store for a batch; where it fails for what one session holds, for each one alone.
@@ -156,28 +174,34 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// Sessions that were taken from the queue. Whatever happens to the worker, those who wait for them are told.
-struct Batch<'a> {
+/// Sessions that were taken from the queue, those that are asked for next in front. Whatever happens to the worker, those who wait for them
+/// are told.
+struct Taken<'a> {
     slots: &'a Slots,
     keys: Vec<ConversationKey>,
 }
 
-impl Batch<'_> {
-    /// Tells everybody what the store said, and keeps the sessions that must be asked for again.
+impl Taken<'_> {
+    /// Tells everybody what the store said of the first sessions, and puts those that must be asked for again behind the others.
     fn land(&mut self, results: Vec<Result<Lookup, ReadError>>, now: Duration) {
         let mut results = results.into_iter();
+        let mut others = 0;
         self.keys.retain(|key| match results.next() {
             Some(Ok(lookup)) => self.slots.landed(key, lookup, now) == Landed::Again,
             Some(Err(error)) => {
                 self.slots.failed(key, &error);
                 false
             }
-            None => true,
+            None => {
+                others += 1;
+                true
+            }
         });
+        self.keys.rotate_right(others);
     }
 }
 
-impl Drop for Batch<'_> {
+impl Drop for Taken<'_> {
     fn drop(&mut self) {
         for key in &self.keys {
             self.slots.failed(key, &ReadError::ShuttingDown);

@@ -3,7 +3,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use hearth_domain::ConversationKey;
+use hearth_domain::{ConversationKey, Department, UserId};
 use quick_cache::Equivalent;
 
 /// The three ids in one block, with the ends of the first two. Two are equal only where all three ids are.
@@ -36,6 +36,12 @@ impl PackedKey {
     pub(crate) fn unpack(&self) -> Option<ConversationKey> {
         let (department, user, session) = self.parts();
         ConversationKey::parse(department, user, session).ok()
+    }
+
+    /// Whether it is of one of a user's sessions.
+    pub(crate) fn is_of(&self, department: &Department, user: &UserId) -> bool {
+        let (its_department, its_user, _) = self.parts();
+        its_department == department.as_str() && its_user == user.as_str()
     }
 
     /// The size of its heap block.

@@ -361,6 +361,7 @@ impl Slots {
 
 mod notices;
 mod own_commits;
+mod users;
 
 pub(crate) use own_commits::Working;
 

@@ -1,4 +1,4 @@
-//! Where work runs that others wait for: on a runtime that was passed in, never on the caller's.
+//! Where work runs that others wait for: on a runtime that was passed in, so that no caller takes it along.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;

@@ -44,7 +44,7 @@ impl<S: HistoryStore> Shared<S> {
                 self.take_over(working, &append, committed).await;
             }
             // It may have been committed: what is in memory cannot be trusted to have it.
-            Err(AppendError::Unknown(_)) => self.slots.invalidate(&append.key),
+            Err(AppendError::Unknown(_)) => self.doubt(&append.key),
             // The store is ahead of what the caller read here: the next read must not give the same old version again.
             Err(AppendError::VersionConflict { current }) => self.slots.heard_of(&append.key, *current),
             // What is held, or on its way, is what was erased; only the store knows what came after.
@@ -61,12 +61,26 @@ impl<S: HistoryStore> Shared<S> {
         let Some(applied) = working.committed(append, committed, self.clock.now()) else {
             return;
         };
-        if tokio::time::timeout(self.config.order_patience(), applied)
-            .await
-            .is_err()
-        {
+        let applied = {
+            // The timer goes along where the caller leaves.
+            let _entered = self.spawner.runtime().enter();
+            tokio::time::timeout(self.config.order_patience(), applied)
+        };
+        if applied.await.is_err() {
             self.slots.stop_waiting(&append.key, committed.version);
         }
+    }
+
+    /// Nobody knows what became of a change. It may still be under way in the store, so that what is read now is older: the session is
+    /// invalidated once more when no store is at it any longer.
+    fn doubt(&self, key: &ConversationKey) {
+        self.slots.invalidate(key);
+        let (slots, key) = (Arc::clone(&self.slots), key.clone());
+        let until = self.config.append_timeout;
+        self.spawner.spawn_forever(async move {
+            tokio::time::sleep(until).await;
+            slots.invalidate(&key);
+        });
     }
 
     pub(crate) async fn end(shared: &Arc<Self>, key: ConversationKey) -> Result<(), StoreError> {
@@ -89,8 +103,7 @@ impl<S: HistoryStore> Shared<S> {
                 let outcome = unwound(async { task.store.erase(&key).await }).await.flatten();
                 match outcome {
                     Ok(_) => task.slots.forget(&key),
-                    // Nothing is erased then, says the contract; asking again costs little, and serving what was erased much.
-                    Err(_) => task.slots.invalidate(&key),
+                    Err(_) => task.doubt(&key),
                 }
                 outcome
             })
@@ -105,9 +118,17 @@ impl<S: HistoryStore> Shared<S> {
         let task = Arc::clone(shared);
         shared
             .in_task(async move {
-                let erased = task.store.erase_user(&department, &user).await?;
-                erased.iter().for_each(|key| task.slots.forget(key));
-                Ok(erased.len())
+                let outcome = unwound(async { task.store.erase_user(&department, &user).await })
+                    .await
+                    .flatten();
+                // Not only those that the store names: it has nothing of an empty one, nor of what a call before has erased unheard.
+                for key in task.slots.of_user(&department, &user).await {
+                    match outcome {
+                        Ok(_) => task.slots.forget(&key),
+                        Err(_) => task.doubt(&key),
+                    }
+                }
+                outcome.map(|erased| erased.len())
             })
             .await
     }

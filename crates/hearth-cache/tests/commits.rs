@@ -209,3 +209,20 @@ async fn many_writers_of_one_session_never_cause_a_load() {
     assert_eq!(*reading.history(), setup.stored(&key).await);
     setup.cache.validate();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_in_doubt_is_read_once_more_when_nothing_can_be_under_way() {
+    let setup = Setup::new();
+    let key = setup.loaded("s").await;
+    setup.store.forget_commits(1);
+    let outcome = setup.cache.append(says(&key, "hello")).await;
+    assert!(matches!(outcome, Err(AppendError::Unknown(_))), "{outcome:?}");
+    assert_eq!(setup.read(&key).await.source(), Source::Store);
+    // What the store does late.
+    setup.write_behind(&key, "late").await;
+    assert_eq!(setup.read(&key).await.source(), Source::Memory);
+    tokio::time::sleep(patient().append_timeout * 2).await;
+    let reading = setup.read(&key).await;
+    assert_eq!(reading.source(), Source::Store);
+    assert_eq!(*reading.history(), setup.stored(&key).await);
+}

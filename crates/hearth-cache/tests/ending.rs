@@ -1,7 +1,7 @@
 //! End and erase: a session leaves memory in the same step, and no load brings back what was there before.
 
 use hearth_cache::Source;
-use hearth_domain::ports::StoreError;
+use hearth_domain::ports::{HistoryStore as _, StoreError};
 use hearth_testkit::build::key;
 use hearth_testkit::faulty_store::{Call, Point};
 use hearth_testkit::poll;
@@ -149,4 +149,27 @@ async fn all_sessions_of_a_user_are_erased_and_no_others() {
         let reading = setup.read(key).await;
         assert_eq!((reading.source(), reading.history().len()), (Source::Memory, 2));
     }
+}
+
+#[tokio::test]
+async fn an_erase_of_a_user_reaches_what_the_store_has_nothing_of_any_more() {
+    let setup = Setup::new();
+    let key = setup.loaded("s").await;
+    // An earlier call erased it, and its answer did not come in time.
+    let (department, user) = (key.department.clone(), key.user.clone());
+    setup.store.inner().erase_user(&department, &user).await.unwrap();
+    let erased = setup.cache.erase_user(department, user).await;
+    assert_eq!(erased.unwrap(), 0);
+    assert!(setup.read(&key).await.history().is_empty());
+}
+
+#[tokio::test]
+async fn after_an_erase_of_a_user_that_failed_the_store_is_asked() {
+    let setup = Setup::new();
+    let key = setup.loaded("s").await;
+    setup.store.fail(Call::EraseUser, 1);
+    let erased = setup.cache.erase_user(key.department.clone(), key.user.clone());
+    assert!(matches!(erased.await, Err(StoreError::Unavailable(_))));
+    let reading = setup.read(&key).await;
+    assert_eq!((reading.source(), reading.history().len()), (Source::Store, 2));
 }

@@ -226,3 +226,24 @@ async fn limits_of_zero_are_limits_of_one() {
     });
     assert_eq!(setup.read(&session("s")).await.source(), Source::New);
 }
+
+#[tokio::test]
+async fn a_session_that_is_overtaken_keeps_nobody_else_waiting() {
+    let setup = Setup::with(CacheConfig {
+        loads_in_flight_max: 1,
+        load_batch_max: 1,
+        ..patient()
+    });
+    let (busy, other) = (session("busy"), session("other"));
+    let gate = setup.store.hold(Point::AfterLoad);
+    let mut readers = vec![setup.waiting_reader(&busy).await];
+    arrived(&gate, 1).await;
+    setup.cache.invalidate(&busy);
+    readers.push(setup.waiting_reader(&other).await);
+    gate.open();
+    for reader in readers {
+        assert_eq!(reader.await.unwrap().unwrap().source(), Source::New);
+    }
+    let loads = setup.store.loads().concat();
+    assert_eq!(loads, [busy.clone(), other, busy]);
+}
