@@ -135,6 +135,22 @@ impl Pool {
         self.in_task(within, work).await
     }
 
+    /// The same for what memory must follow: once it is at the database its end is waited for, for as long as the database has for it.
+    pub(crate) async fn run_to_its_end<I: Intent + 'static>(
+        &self,
+        intent: I,
+        within: Duration,
+    ) -> Result<I::Answer, Failure> {
+        let pool = self.clone();
+        let running = self.handle.spawn(async move {
+            let deadline = Instant::now() + within;
+            pool.execute(&intent, deadline).await
+        });
+        running
+            .await
+            .unwrap_or_else(|_| Err(Failure::Lost(Fault::task_ended())))
+    }
+
     /// The same for what only reads, or does no more when it is done twice: where the connection turns out to be gone, it is tried once more on another one.
     pub(crate) async fn run_read<I: Intent + 'static>(
         &self,

@@ -129,7 +129,7 @@ impl HistoryStore for PostgresStore {
             key: KeyRow::of(key),
             replica: self.replica(),
         };
-        Ok(self.pool.run(end, self.commit_timeout).await?)
+        Ok(self.pool.run_to_its_end(end, self.commit_timeout).await?)
     }
 
     async fn erase(&self, key: &ConversationKey) -> Result<Version, StoreError> {
@@ -137,7 +137,7 @@ impl HistoryStore for PostgresStore {
             key: KeyRow::of(key),
             replica: self.replica(),
         };
-        let version = self.pool.run(erase, self.commit_timeout).await?;
+        let version = self.pool.run_to_its_end(erase, self.commit_timeout).await?;
         Ok(version_of(version)?)
     }
 
@@ -151,7 +151,7 @@ impl HistoryStore for PostgresStore {
             user_id: user.as_str().to_owned(),
             replica: self.replica(),
         };
-        let had_messages = self.pool.run(erase, self.commit_timeout).await?;
+        let had_messages = self.pool.run_to_its_end(erase, self.commit_timeout).await?;
         let key = |session: String| {
             let session = SessionId::new(session).ok()?;
             Some(ConversationKey::new(department.clone(), user.clone(), session))

@@ -73,7 +73,7 @@ async fn commit(writer: &Writer, mut room: Room, appends: &[Append]) -> Vec<Outc
     room.send();
     let mut outcomes = Vec::with_capacity(submitted.len());
     for turn in submitted {
-        let ended = writer.outcome(turn).await;
+        let ended = writer.end_of(turn).await;
         outcomes.push(
             ended
                 .map_err(refused)

@@ -119,6 +119,14 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         Ok(self.writer.run(work).await?)
     }
+
+    /// A write that memory must follow.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        Ok(self.writer.run_to_its_end(work).await?)
+    }
 }
 
 impl HistoryStore for SqliteStore {
@@ -143,12 +151,12 @@ impl HistoryStore for SqliteStore {
 
     async fn end(&self, key: &ConversationKey) -> Result<(), StoreError> {
         let key = key.clone();
-        self.write(move |connection| remove::end(connection, &key)).await
+        self.change(move |connection| remove::end(connection, &key)).await
     }
 
     async fn erase(&self, key: &ConversationKey) -> Result<Version, StoreError> {
         let key = key.clone();
-        self.write(move |connection| remove::erase(connection, &key))
+        self.change(move |connection| remove::erase(connection, &key))
             .await
     }
 
@@ -158,7 +166,7 @@ impl HistoryStore for SqliteStore {
         user: &UserId,
     ) -> Result<Vec<ConversationKey>, StoreError> {
         let (department, user) = (department.clone(), user.clone());
-        self.write(move |connection| remove::erase_user(connection, &department, &user))
+        self.change(move |connection| remove::erase_user(connection, &department, &user))
             .await
     }
 

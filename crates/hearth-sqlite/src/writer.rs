@@ -118,18 +118,34 @@ impl Writer {
         self.outcome(submitted).await
     }
 
+    /// The same for what memory must follow: once it has begun it is waited for until it is done, however long the disk takes.
+    pub(crate) async fn run_to_its_end<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Undone> {
+        let mut room = self.room(1).await?;
+        let submitted = room.submit(0, work);
+        room.send();
+        self.end_of(submitted).await
+    }
+
     /// What became of a write, by its deadline.
-    pub(crate) async fn outcome<T>(&self, submitted: Submitted<T>) -> Result<T, Undone> {
-        let Submitted {
-            reply,
-            begun,
-            deadline,
-        } = submitted;
-        match self.until(deadline, reply).await {
+    async fn outcome<T>(&self, mut submitted: Submitted<T>) -> Result<T, Undone> {
+        match self.until(submitted.deadline, &mut submitted.reply).await {
             Some(answer) => answer.unwrap_or_else(|_| Err(Fault::BrokeOff.into())),
-            None if begun.take() => Err(Undone::NotBegun),
+            None if submitted.begun.take() => Err(Undone::NotBegun),
             None => Err(Undone::StillRunning),
         }
+    }
+
+    /// What became of a write: by its deadline where it has not begun, and else when it is done.
+    pub(crate) async fn end_of<T>(&self, mut submitted: Submitted<T>) -> Result<T, Undone> {
+        let answer = match self.until(submitted.deadline, &mut submitted.reply).await {
+            Some(answer) => answer,
+            None if submitted.begun.take() => return Err(Undone::NotBegun),
+            None => submitted.reply.await,
+        };
+        answer.unwrap_or_else(|_| Err(Fault::BrokeOff.into()))
     }
 
     fn room_until(&self, permits: OwnedSemaphorePermit, deadline: Instant) -> Room {

@@ -16,7 +16,7 @@ use crate::window::WindowLimits;
 /// - Every call is by [`ConversationKey`]; keys that differ in any part never meet.
 /// - What a call returns was durable before it returned, and is seen by every call that begins afterwards.
 /// - A call that is dropped half-way may or may not have happened, but never half-way. Callers that must know run it in a task.
-/// - Every call ends within the store's own deadlines.
+/// - Every call ends within the store's own deadlines, but for a change that has begun: it may be waited for until it is known what came of it.
 pub trait HistoryStore: Send + Sync + 'static {
     /// Loads the newest messages of any number of sessions, each with its version from the same snapshot.
     ///

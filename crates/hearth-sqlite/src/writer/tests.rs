@@ -1,3 +1,5 @@
+use std::task::Poll;
+
 use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
@@ -148,6 +150,19 @@ async fn a_deadline_tells_what_runs_on_from_what_never_begins() {
     writer.outcome(in_time).await.unwrap();
     assert_eq!(noted(&writer).await, 1);
     assert_eq!(writer.status().queued, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_memory_follows_is_waited_for_to_its_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let writer = writer(&directory, 100, Handle::current());
+    let held = Held::on(&writer).await;
+    let (release, out_of_time) = held.out_of_time();
+    let mut end = std::pin::pin!(writer.end_of(out_of_time));
+    let waiting = std::future::poll_fn(|context| Poll::Ready(end.as_mut().poll(context).is_pending()));
+    assert!(waiting.await, "its deadline has passed, and it is under way");
+    drop(release);
+    end.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
