@@ -40,8 +40,8 @@ impl Connector {
     /// Connections for short statements: each ends within the longer one of the two deadlines.
     pub(crate) fn for_statements(config: &PostgresConfig) -> Result<Self, ConfigError> {
         let statement_timeout = config.load_timeout.max(config.commit_timeout);
-        // A third of it: a turn that waits for a lock in vain with its batch, and then once more by itself, is told in time.
-        Self::new(config, statement_timeout, statement_timeout / 3)
+        // A turn that waits for a lock in vain with its batch, and then once more by itself, is told in time.
+        Self::new(config, statement_timeout, config.commit_timeout / 3)
     }
 
     /// Connections for migrations, which may take their time; what holds a lock for so long is not going to let go.

@@ -69,7 +69,11 @@ impl Batch {
         let (sent, result) = resolve::execute(work, &turns, &self.trouble).await;
         match result {
             Ok(outcomes) => self.settle(work, &sent, outcomes).await,
-            Err(Failure::Refused(fault)) if sent.len() > 1 && fault.kind() != FaultKind::Unavailable => {
+            // Not where the whole database suffers; a deadlock is these turns' own.
+            Err(Failure::Refused(fault))
+                if sent.len() > 1
+                    && (fault.kind() != FaultKind::Unavailable || fault.trouble().is_none()) =>
+            {
                 self.trouble.notify_one();
                 tracing::debug!(turns = sent.len(), %fault, "a batch was refused, its turns are tried one by one");
                 self.commit_apart(work, &sent).await;

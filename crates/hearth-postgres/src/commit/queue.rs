@@ -85,7 +85,7 @@ impl Queue {
     pub(super) fn refuse_waiting(&self, fault: &Fault) {
         let turns = {
             let mut waiting = self.lock();
-            if waiting.committers > 1 {
+            if waiting.committers + waiting.aside > 1 {
                 return;
             }
             std::mem::take(&mut waiting.turns)

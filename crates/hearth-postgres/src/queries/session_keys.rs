@@ -77,6 +77,7 @@ fn walk<'b>(
     out.push_sql(condition);
     out.push_sql(
         "(m.department, m.user_id, m.session_id) > (step.department, step.user_id, step.session_id) \
+               AND m.user_id IS NOT NULL AND m.session_id IS NOT NULL \
              ORDER BY m.department, m.user_id, m.session_id LIMIT 1 \
          ) next WHERE step.place < ",
     );

@@ -398,7 +398,8 @@ async fn rows_without_a_whole_key_are_passed_over() {
         r#"user_id varchar(128) COLLATE "en-x-icu" NOT NULL"#,
         "user_id varchar(128)",
     );
-    let row = "INSERT INTO chatbot_messages (department, session_id, role, content) VALUES ('support', 's', 'user', '?')";
+    let row = "INSERT INTO chatbot_messages (department, session_id, role, content)
+               VALUES ('support', 's', 'user', '?'), ('another', 's', 'user', '?'), ('yet another', 's', 'user', '?')";
     let database = adopted(&format!("{table}{INDEX}{row}")).await;
     let store = store_on(&database);
     assert_eq!(store.recent(10).await.unwrap(), [key("Other"), key("old")]);
