@@ -161,6 +161,9 @@ impl<S: HistoryStore + RequestLog> Chat<S> {
 impl<S: HistoryStore> Room<S> {
     /// Refuses a stream whose turn was kept and is gone: its session was erased, here or elsewhere.
     async fn refuse_erased(&self, found: &Found) -> Result<(), ResumeError> {
+        if found.was_erased() {
+            return Err(ResumeError::Erased);
+        }
         let Some(answered) = found.answered() else {
             return Ok(());
         };

@@ -18,10 +18,20 @@ use crate::response::respond;
 use crate::stream::Teller;
 use crate::under_way::UnderWay;
 
+/// The session of a turn.
+#[derive(Debug, Clone)]
+pub(crate) enum InSession {
+    /// The caller named it, or an earlier attempt has told of it: there may be turns in it.
+    Known(SessionId),
+    /// It was just made up, and nobody else can know of it.
+    MadeUp(SessionId),
+}
+
 /// A turn that is asked for.
 struct Asked<'a> {
     request: &'a ChatRequest,
     key: ConversationKey,
+    is_made_up: bool,
     turn_id: TurnId,
     deadline: Instant,
 }
@@ -44,36 +54,50 @@ impl<S: HistoryStore + RequestLog> Room<S> {
     pub(crate) async fn produce(
         &self,
         request: &ChatRequest,
-        session: SessionId,
+        session: InSession,
         deadline: Instant,
         teller: &mut Teller,
     ) -> Result<Produced, ChatError> {
+        let (session, is_made_up) = match session {
+            InSession::Known(session) => (session, false),
+            InSession::MadeUp(session) => (session, true),
+        };
         let turn = Asked {
             request,
             key: ConversationKey::new(request.department.clone(), request.user.clone(), session),
+            is_made_up,
             turn_id: TurnId::generate(),
             deadline,
         };
-        if !request.history {
-            let mut timings = Timings::default();
-            let record = self.ask(&turn, None, teller, &mut timings).await?;
-            return Ok(Produced {
-                key: turn.key,
-                record,
-                append: None,
-                timings,
-                place: None,
-                under_way: None,
-            });
-        }
         let under_way = self.under_way.begin(&turn.key);
+        let producing = async {
+            if request.history {
+                self.produce_kept(&turn, teller).await
+            } else {
+                self.produce_unkept(&turn, teller).await
+            }
+        };
         let mut produced = tokio::select! {
             biased;
             () = under_way.stopped() => return Err(ChatError::SessionErased),
-            produced = self.produce_kept(&turn, teller) => produced?,
+            produced = producing => produced?,
         };
         produced.under_way = Some(under_way);
         Ok(produced)
+    }
+
+    /// The same of a turn without history, which nobody waits for and nothing is kept of.
+    async fn produce_unkept(&self, turn: &Asked<'_>, teller: &mut Teller) -> Result<Produced, ChatError> {
+        let mut timings = Timings::default();
+        let record = self.ask(turn, None, teller, &mut timings).await?;
+        Ok(Produced {
+            key: turn.key.clone(),
+            record,
+            append: None,
+            timings,
+            place: None,
+            under_way: None,
+        })
     }
 
     /// The same of a turn that will be kept: in its place among the turns of its session.
@@ -86,7 +110,7 @@ impl<S: HistoryStore + RequestLog> Room<S> {
             .map_err(|_busy| ChatError::SessionBusy)?;
         let began = self.clock.now();
         let step = Observed::begin(turn.request, Step::History);
-        let reading = timeout_at(turn.deadline, self.read(&turn.key, turn.request))
+        let reading = timeout_at(turn.deadline, self.read(turn))
             .await
             .unwrap_or(Err(ChatError::History(ReadError::TimedOut)));
         let reading = step.ended(reading)?;
@@ -104,14 +128,15 @@ impl<S: HistoryStore + RequestLog> Room<S> {
     }
 
     /// Reads the history first: without it, and without a store to keep the turn in, no model is asked.
-    async fn read(&self, key: &ConversationKey, request: &ChatRequest) -> Result<Reading, ChatError> {
+    async fn read(&self, turn: &Asked<'_>) -> Result<Reading, ChatError> {
+        let Asked { request, key, .. } = turn;
         self.pass_gate().await?;
         // Whoever expects a version must be shown at least that one, or memory would be blamed for being behind.
         let least = request
             .min_version
             .max(request.if_version)
             .unwrap_or(Version::ZERO);
-        let reading = if request.session.is_none() && least == Version::ZERO {
+        let reading = if turn.is_made_up && least == Version::ZERO {
             self.cache.open(key)
         } else {
             self.cache
@@ -180,7 +205,7 @@ fn append(turn: &Asked<'_>, record: &Record, reading: &Reading) -> Result<Append
         .with_metadata(metadata(record));
     let messages = vec![request.query.clone(), response];
     // A session that was made up here is expected to be nobody else's.
-    let is_ours = reading.source() == Source::New && request.session.is_none();
+    let is_ours = reading.source() == Source::New && turn.is_made_up;
     Ok(Append {
         key: turn.key.clone(),
         turn: Turn::with_id(turn.turn_id, messages).map_err(unusable)?,

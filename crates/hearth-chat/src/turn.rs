@@ -8,7 +8,7 @@ use crate::answer::{Answered, ChatAnswer, Timings};
 use crate::chat::Room;
 use crate::error::ChatError;
 use crate::observer::{Observed, Step};
-use crate::produce::Produced;
+use crate::produce::{InSession, Produced};
 use crate::record::past_answer;
 use crate::request::{ChatRequest, Idempotency};
 use crate::requests::{Attempt, Begun, Keyed, Note, refused};
@@ -34,7 +34,10 @@ impl<S: HistoryStore + RequestLog> Room<S> {
         deadline: Instant,
         teller: &mut Teller,
     ) -> Result<Answered, ChatError> {
-        let session = request.session.clone().unwrap_or_else(SessionId::generate);
+        let session = request
+            .session
+            .clone()
+            .map_or_else(|| InSession::MadeUp(SessionId::generate()), InSession::Known);
         let mut produced = self.produce(request, session, deadline, teller).await?;
         let committed = match produced.append.take() {
             Some(append) => Some(self.commit_timed(request, append, &mut produced.timings).await?),
@@ -74,7 +77,13 @@ impl<S: HistoryStore + RequestLog> Room<S> {
                 }
                 continue;
             }
-            let session = attempt.session.clone();
+            // A claim from before has the session that was made up then, and told.
+            let is_made_up = request.session.is_none() && attempt.session == keyed.session;
+            let session = if is_made_up {
+                InSession::MadeUp(attempt.session.clone())
+            } else {
+                InSession::Known(attempt.session.clone())
+            };
             let produced = match self.produce(request, session, deadline, teller).await {
                 Ok(produced) => produced,
                 Err(ChatError::SessionErased) => {

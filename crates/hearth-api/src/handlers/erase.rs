@@ -12,10 +12,12 @@ use crate::state::State;
 ///
 /// # Errors
 ///
-/// A problem; nothing is erased then.
+/// A problem; nothing is erased then, unless it says that it cannot tell.
 pub async fn session(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let Conversation { key, .. } = Conversation::of(request.uri(), &[])?;
     state.chat.stop_turns(|turn| *turn == key).await;
+    // Before it, too: the erase goes on where the caller leaves, and this does not.
+    state.chat.forget_streams(|stream| *stream == key);
     state.cache.erase(key.clone()).await?;
     state.chat.forget_streams(|stream| *stream == key);
     Ok(HttpResponse::NoContent().finish())
@@ -25,12 +27,13 @@ pub async fn session(state: web::Data<State>, request: HttpRequest) -> Result<Ht
 ///
 /// # Errors
 ///
-/// A problem; nothing is erased then.
+/// As [`session`].
 pub async fn user(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let department = Query::of(request.query_string(), &["department"])?.department()?;
     let user = Conversation::user(request.uri())?;
     let is_theirs = |key: &ConversationKey| key.department == department && key.user == user;
     state.chat.stop_turns(is_theirs).await;
+    state.chat.forget_streams(is_theirs);
     let erased = state.cache.erase_user(department.clone(), user.clone()).await?;
     state.chat.forget_streams(is_theirs);
     Ok(HttpResponse::Ok().json(json!({ "erased": erased })))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearth_domain::ports::{AppendError, Claim, Claimed, HistoryStore, PastAnswer, RequestLog, StoreError};
+use hearth_domain::ports::{AppendError, Claim, Claimed, HistoryStore, PastAnswer, RequestLog};
 use hearth_domain::{BodyHash, ClaimOwner, RequestKey, SessionId};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -146,8 +146,8 @@ impl<S: HistoryStore + RequestLog> Room<S> {
                 match store.complete(&attempt.request, attempt.owner, answer).await {
                     Ok(true) => Ok(None),
                     Ok(false) => Err(AppendError::ClaimLost),
-                    Err(StoreError::TimedOut) => Err(AppendError::Unknown(StoreError::TimedOut)),
-                    Err(error) => Err(AppendError::NotCommitted(error)),
+                    // It may have been noted all the same.
+                    Err(error) => Err(AppendError::Unknown(error)),
                 }
             }
         };

@@ -52,6 +52,11 @@ impl Found {
     pub(crate) fn answered(&self) -> Option<Arc<Answered>> {
         self.transcript.borrow().answered()
     }
+
+    /// Whether the turn ended because its session was erased.
+    pub(crate) fn was_erased(&self) -> bool {
+        self.transcript.borrow().was_erased()
+    }
 }
 
 impl Hub {

@@ -72,6 +72,11 @@ impl Transcript {
         }
     }
 
+    /// Whether the turn ended because its session was erased.
+    pub(super) fn was_erased(&self) -> bool {
+        matches!(&self.end, Some(End::Failed(error)) if matches!(**error, ChatError::SessionErased))
+    }
+
     /// Bytes that it holds, about.
     pub(super) fn bytes(&self) -> usize {
         let answer = match &self.end {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use hearth_chat::{ChatConfig, ChatError, ChatRequest};
+use hearth_chat::{ChatConfig, ChatError, ChatRequest, TurnEventKind};
 use hearth_domain::Version;
 use hearth_domain::ports::{HistoryStore, ModelError, RequestLog};
 use hearth_testkit::faulty_store::{Call, Point};
@@ -290,4 +290,31 @@ async fn a_stop_leaves_the_turns_of_others_alone() {
     scene.chat.stop_turns(|key| key.session.as_str() == "1").await;
     scene.model.let_go(1);
     turn.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_reads_the_session_that_its_first_attempt_made_up() {
+    let scene = scene(&[Act::Fail]);
+    let request = keyed(None, "k");
+    let mut stream = scene.chat.stream(request.clone());
+    let first = stream.next().await.unwrap().kind;
+    let TurnEventKind::Started { key, .. } = first else {
+        panic!("{first:?}");
+    };
+    while stream.next().await.is_some() {}
+    // The caller knows the session now, and uses it on another replica.
+    let elsewhere = build::append(&key, build::exchange("query", "response"));
+    scene
+        .store
+        .inner()
+        .append(&[elsewhere])
+        .await
+        .pop()
+        .unwrap()
+        .unwrap();
+    scene.cache.invalidate(&key);
+    scene.model.play(&[Act::Count]);
+    let answered = scene.chat.answer(request).await.unwrap();
+    assert_eq!(answered.answer.key, key);
+    assert_eq!(answered.answer.response, "1");
 }

@@ -190,6 +190,27 @@ async fn an_erased_session_is_not_resumed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_turn_that_an_erase_stops_is_not_resumed() {
+    for history in [true, false] {
+        let scene = scene(&[say("secret"), Act::Wait]);
+        let request = ChatRequest {
+            history,
+            ..keyed(Some("1"), "k")
+        };
+        let mut stream = scene.chat.stream(request);
+        let turn = turn_id(&mut stream).await;
+        scene.model.waits(1).await;
+        // The model is never let go: the stop alone ends the turn.
+        scene.chat.stop_turns(|key| key.session.as_str() == "1").await;
+        assert!(matches!(*failed(&mut stream).await, ChatError::SessionErased));
+        assert!(matches!(
+            resume(&scene, turn, None).await,
+            Err(ResumeError::Erased)
+        ));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_came_before_the_model_broke_off_is_kept_as_incomplete() {
     for act in [Act::Fail, Act::Hang, Act::Panic] {
         let scene = scene(&[say("half an "), say("ans"), act]);
