@@ -16,7 +16,10 @@ async fn question(server: &Server, origin: &str) -> Response {
         .request(Method::OPTIONS, "/chatbot/v1/chat")
         .header("Origin", origin)
         .header("Access-Control-Request-Method", "POST")
-        .header("Access-Control-Request-Headers", "authorization,content-type,last-event-id")
+        .header(
+            "Access-Control-Request-Headers",
+            "authorization,content-type,last-event-id",
+        )
         .send()
         .await
         .unwrap()
