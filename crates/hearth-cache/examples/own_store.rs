@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use hearth_cache::{Cache, CacheConfig, Source, Spawner};
-use hearth_domain::ports::{AppendError, HistoryStore, Lookup, Page, PageFrom, StoreError, SystemClock};
+use hearth_domain::ports::{
+    AppendError, Clock, HistoryStore, Lookup, Page, PageFrom, StoreError, SystemClock,
+};
 use hearth_domain::{
     Append, Committed, CommittedMessage, ConversationKey, Department, History, Message, MessageId,
     NewMessage, Role, Turn, UserId, Version, WindowLimits,
@@ -41,7 +43,9 @@ impl HistoryStore for Notes {
             let mut messages = Vec::new();
             for message in append.turn.messages() {
                 let id = MessageId(rows.last().map_or(1, |last| last.id.0 + 1));
-                let created_at = message.created_at().unwrap_or_default();
+                let created_at = message
+                    .created_at()
+                    .unwrap_or_else(|| SystemClock::default().utc());
                 messages.push(CommittedMessage { id, created_at });
                 let (role, content) = (message.role(), message.content().to_owned());
                 let metadata = message.metadata().cloned();
