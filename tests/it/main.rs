@@ -39,6 +39,7 @@ mod messages;
 mod metrics;
 mod model_crowd;
 mod model_faults;
+mod odd_clients;
 mod openapi;
 mod outage;
 mod parser_refusals;

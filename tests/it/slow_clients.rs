@@ -135,6 +135,6 @@ async fn a_body_that_does_not_come_is_told_so() {
         .unwrap()
         .unwrap();
     let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("did not arrive within 3 s"), "{answer}");
 }

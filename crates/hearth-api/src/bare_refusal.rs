@@ -138,7 +138,7 @@ fn split_bare(written: &[u8]) -> Option<(&[u8], Bare<'_>)> {
     let (code, detail) = match status_line.split(' ').nth(1)? {
         "400" => (
             Code::MalformedRequest,
-            "what was sent is no request that HTTP knows",
+            "what was sent is no request that HTTP knows, or its URL is longer than 65,534 bytes",
         ),
         "408" => (
             Code::RequestTimeout,
@@ -146,7 +146,7 @@ fn split_bare(written: &[u8]) -> Option<(&[u8], Bare<'_>)> {
         ),
         "431" => (
             Code::HeadTooLarge,
-            "the request line and the headers must be at most 128 KiB together",
+            "the request line and the headers must be at most 128 KiB together, and the headers at most 96",
         ),
         _ => return None,
     };

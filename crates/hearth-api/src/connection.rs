@@ -2,14 +2,18 @@
 //!
 //! actix-http times the first head of a connection, and the silence after a response. Once a byte has come after that silence it times
 //! nothing: a later head that trickles would hold its connection for ever, and so would a body that trickles in after its response. So
-//! each connection is watched from around it, and dropped when it goes without a request for too long, whatever its client sends.
+//! each connection is watched from around it, and dropped when it goes without a request for too long, whatever its client sends. A response
+//! whose reader takes nothing of it for so long is no request either: over HTTP/2 its reader could else hold as many as it likes for ever.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::dev::Extensions;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
+
+use crate::watched_body::Watch;
 
 tokio::task_local! {
     /// The connection that the task at hand serves.
@@ -24,10 +28,17 @@ const CHECKS: u32 = 4;
 /// the connection.
 const BYTES_A_SECOND_MIN: u64 = 8_192;
 
+/// Requests of one connection that are under way at once, at most: HTTP/2 itself has no limit.
+const UNDER_WAY_MAX: usize = 512;
+
 /// What is known of a connection; it stays on the worker that serves it.
 #[derive(Debug, Default)]
 pub struct Connection {
     under_way: Cell<usize>,
+    /// Those of them whose reader has yet to come for more.
+    behind: Cell<usize>,
+    /// Told when there are too many.
+    crowded: Notify,
     /// Requests that began and requests that ended.
     changes: Cell<u64>,
     /// Bytes of the last response that its reader may not have taken yet.
@@ -47,6 +58,7 @@ pub struct Occupied(Rc<Connection>);
 pub async fn watch<E>(serving: impl Future<Output = Result<(), E>>, limit: Duration) -> Result<(), E> {
     let connection = Rc::new(Connection::default());
     let looked_after = Rc::clone(&connection);
+    let crowded = Rc::clone(&connection);
     let watched = async {
         // A task of its own, which ends with this one: each time that `serving` is polled, actix-http lets the silence after a response
         // begin anew, so it must not wake for a look.
@@ -58,6 +70,10 @@ pub async fn watch<E>(serving: impl Future<Output = Result<(), E>>, limit: Durat
             served = serving => served,
             Some(_neglected) = watch.join_next() => {
                 tracing::debug!("closing a connection that goes without a request");
+                Ok(())
+            }
+            () = crowded.crowded.notified() => {
+                tracing::debug!("closing a connection with too many requests at once");
                 Ok(())
             }
         }
@@ -92,7 +108,7 @@ impl Connection {
         while quiet < CHECKS {
             tokio::time::sleep(period).await;
             let changes = self.changes.get();
-            if self.under_way.get() > 0 || changes != seen {
+            if self.under_way.get() > self.behind.get() || changes != seen {
                 (quiet, seen) = (0, changes);
                 continue;
             }
@@ -104,14 +120,59 @@ impl Connection {
 
 impl Occupied {
     fn new(connection: &Rc<Connection>) -> Self {
-        connection.under_way.set(connection.under_way.get() + 1);
+        let under_way = connection.under_way.get() + 1;
+        connection.under_way.set(under_way);
         connection.note_change();
+        if under_way > UNDER_WAY_MAX {
+            connection.crowded.notify_one();
+        }
         Self(Rc::clone(connection))
     }
 
     /// Notes that a response of so many bytes is all in the hands of the connection.
     pub fn answered(self, bytes: u64) {
         self.0.unread.set(bytes);
+    }
+
+    /// Notes that the response is read piece by piece.
+    pub(crate) const fn being_read(self) -> BeingRead {
+        BeingRead {
+            request: self,
+            is_behind: false,
+        }
+    }
+}
+
+/// A request whose response is read piece by piece.
+pub(crate) struct BeingRead {
+    request: Occupied,
+    /// Whether its reader has a piece, and has not come for the next one yet.
+    is_behind: bool,
+}
+
+impl Watch for BeingRead {
+    fn asked(&mut self) {
+        if std::mem::take(&mut self.is_behind) {
+            let connection = &self.request.0;
+            connection.behind.set(connection.behind.get().saturating_sub(1));
+            connection.note_change();
+        }
+    }
+
+    fn taken(&mut self, bytes: u64) {
+        self.is_behind = true;
+        let connection = &self.request.0;
+        connection.behind.set(connection.behind.get() + 1);
+        connection.unread.set(connection.unread.get().max(bytes));
+        connection.note_change();
+    }
+
+    fn done(self, _bytes: u64) {}
+}
+
+impl Drop for BeingRead {
+    fn drop(&mut self) {
+        self.asked();
     }
 }
 
@@ -209,6 +270,39 @@ mod tests {
         let neglected = neglected_after(&connection, ready(())).await;
         let quiet = neglected.saturating_sub(Duration::from_secs(seconds - 20));
         assert!(quiet >= LIMIT && quiet <= LATE, "{quiet:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_does_not_come_for_more_is_not_waited_for() {
+        let connection = Rc::new(Connection::default());
+        let waited = Duration::from_secs(1_000);
+        let neglected = neglected_after(&connection, async {
+            let mut response = Occupied::new(&connection).being_read();
+            response.asked();
+            sleep(waited).await;
+            response.taken(10);
+            sleep(LATE * 2).await;
+        })
+        .await;
+        let quiet = neglected.saturating_sub(waited);
+        assert!(quiet >= LIMIT && quiet <= LATE, "{quiet:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_with_too_many_requests_is_ended() {
+        let requests = Rc::new(Cell::new(0));
+        let begun = Rc::clone(&requests);
+        let serving = async move {
+            let mut occupied = Vec::new();
+            loop {
+                occupied.push(Occupied::new(&SERVED.with(Rc::clone)));
+                begun.set(occupied.len());
+                tokio::task::yield_now().await;
+            }
+        };
+        let watched = watch::<()>(serving, LIMIT);
+        LocalSet::new().run_until(watched).await.unwrap();
+        assert_eq!(requests.get(), UNDER_WAY_MAX + 1);
     }
 
     #[tokio::test(start_paused = true)]

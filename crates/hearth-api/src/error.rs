@@ -5,4 +5,4 @@ mod problem;
 mod sources;
 
 pub use code::Code;
-pub use problem::{FieldError, Outcome, Problem};
+pub use problem::{FIELD_ERRORS_MAX, FieldError, Outcome, Problem};

@@ -14,8 +14,8 @@ use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, fn_service,
     map_config,
 };
-use actix_tls::accept::TlsError;
 use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
+use actix_tls::accept::{TlsError, max_concurrent_tls_connect};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, Server};
 use rustls::ServerConfig;
@@ -102,6 +102,8 @@ where
     let server = match &listener.certificates {
         Some(certificates) => {
             let config = certificates.server_config()?;
+            // Handshakes at once on a worker: whoever connects and says nothing must not keep others from theirs.
+            max_concurrent_tls_connect(settings.limits.connections.div_ceil(workers));
             server.listen("https", listener.socket, move || {
                 let worker = worker();
                 let protocols = protocols(patience, stopping.clone()).finish(application(&worker));

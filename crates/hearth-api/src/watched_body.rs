@@ -6,25 +6,43 @@ use std::task::{Context, Poll, ready};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
 
-/// A body made piece by piece, whose bytes are counted.
-pub(crate) struct WatchedBody<F: FnOnce(u64) + Unpin> {
-    body: BoxBody,
-    bytes: u64,
-    done: Option<F>,
+/// Whoever watches a body.
+pub(crate) trait Watch: Unpin {
+    /// Its reader comes for the next piece.
+    fn asked(&mut self) {}
+
+    /// A piece of so many bytes was taken.
+    fn taken(&mut self, _bytes: u64) {}
+
+    /// There are no more; this many bytes were taken in all.
+    fn done(self, bytes: u64);
 }
 
-impl<F: FnOnce(u64) + Unpin> WatchedBody<F> {
-    /// Calls `done` with the number of bytes that were sent, when there are no more.
-    pub(crate) const fn new(body: BoxBody, done: F) -> Self {
+impl<F: FnOnce(u64) + Unpin> Watch for F {
+    fn done(self, bytes: u64) {
+        self(bytes);
+    }
+}
+
+/// A body made piece by piece, whose bytes are counted.
+pub(crate) struct WatchedBody<W: Watch> {
+    body: BoxBody,
+    bytes: u64,
+    watch: Option<W>,
+}
+
+impl<W: Watch> WatchedBody<W> {
+    /// A body that `watch` is told of.
+    pub(crate) const fn new(body: BoxBody, watch: W) -> Self {
         Self {
             body,
             bytes: 0,
-            done: Some(done),
+            watch: Some(watch),
         }
     }
 }
 
-impl<F: FnOnce(u64) + Unpin> MessageBody for WatchedBody<F> {
+impl<W: Watch> MessageBody for WatchedBody<W> {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -35,18 +53,25 @@ impl<F: FnOnce(u64) + Unpin> MessageBody for WatchedBody<F> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if let Some(watch) = &mut self.watch {
+            watch.asked();
+        }
         let piece = ready!(Pin::new(&mut self.body).poll_next(context));
         if let Some(Ok(bytes)) = &piece {
-            self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            self.bytes += bytes;
+            if let Some(watch) = &mut self.watch {
+                watch.taken(bytes);
+            }
         }
         Poll::Ready(piece)
     }
 }
 
-impl<F: FnOnce(u64) + Unpin> Drop for WatchedBody<F> {
+impl<W: Watch> Drop for WatchedBody<W> {
     fn drop(&mut self) {
-        if let Some(done) = self.done.take() {
-            done(self.bytes);
+        if let Some(watch) = self.watch.take() {
+            watch.done(self.bytes);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::RequestHead;
-use actix_web::http::header::{HeaderMap, HeaderValue};
-use actix_web::http::{Method, StatusCode, Version};
+use actix_web::http::header::{HeaderMap, HeaderValue, UPGRADE};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::{HttpResponse, web};
 
 use crate::access_log::{Access, AccessLog};
@@ -41,6 +41,8 @@ pub struct Begun {
     at: Duration,
     method: Method,
     version: Version,
+    /// Whether it offers to go on in another protocol, which nobody takes it up on.
+    is_offer: bool,
     /// Its place on its connection, where that is watched.
     occupied: Option<Occupied>,
 }
@@ -77,6 +79,7 @@ impl Worker {
             span: None,
             method: head.method.clone(),
             version: head.version,
+            is_offer: head.headers.contains_key(UPGRADE),
             occupied,
         }
     }
@@ -114,7 +117,12 @@ impl Worker {
         self.metrics
             .record(route, &answered.method, answered.status, duration);
         let response = self.written(answered, duration, response);
-        let response = spans::end(begun.span, route, response);
+        let mut response = spans::end(begun.span, route, response);
+        if begun.is_offer {
+            // The parser takes what follows for the other protocol.
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        framed(begun.version, &mut response);
         until_taken(begun.version, begun.occupied, response)
     }
 
@@ -170,6 +178,15 @@ impl Worker {
     }
 }
 
+/// Has a body of unknown length end with its connection where chunks are not known: RFC 9112, section 6.1.
+fn framed(version: Version, response: &mut HttpResponse) {
+    if matches!(version, Version::HTTP_09 | Version::HTTP_10) && response.body().size() == BodySize::Stream {
+        let head = response.head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    }
+}
+
 /// Has a request count as under way on its connection until the connection has all of the response.
 fn until_taken(version: Version, occupied: Option<Occupied>, response: HttpResponse) -> HttpResponse {
     let Some(occupied) = occupied else {
@@ -183,7 +200,7 @@ fn until_taken(version: Version, occupied: Option<Occupied>, response: HttpRespo
             response
         }
         (BodySize::Sized(_) | BodySize::Stream, _) => {
-            response.map_body(|_, body| BoxBody::new(WatchedBody::new(body, move |_| drop(occupied))))
+            response.map_body(|_, body| BoxBody::new(WatchedBody::new(body, occupied.being_read())))
         }
     }
 }

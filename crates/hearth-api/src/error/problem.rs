@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use super::code::Code;
 
+/// Wrong fields that a caller is told of, at most: a body may have a hundred thousand.
+pub const FIELD_ERRORS_MAX: usize = 16;
+
 /// A failed request. As a response it has no body yet: the request's id belongs into it, which [`crate::request_context`] knows.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -83,9 +86,10 @@ impl Problem {
         )
     }
 
-    /// Wrong fields; the first one is the detail.
+    /// Wrong fields, the first [`FIELD_ERRORS_MAX`] of them; the first one is the detail.
     #[must_use]
-    pub fn fields(code: Code, errors: Vec<FieldError>) -> Self {
+    pub fn fields(code: Code, mut errors: Vec<FieldError>) -> Self {
+        errors.truncate(FIELD_ERRORS_MAX);
         let detail = errors
             .first()
             .map(|error| format!("{} {}", error.field, error.message));

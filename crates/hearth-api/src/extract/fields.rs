@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{Code, FieldError, Problem};
+use crate::error::{Code, FIELD_ERRORS_MAX, FieldError, Problem};
 
 /// The fields of a JSON object that is being read.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ impl Fields {
     pub fn new(members: Map<String, Value>, prefix: String, known: &[&str]) -> Result<Self, Problem> {
         let unknown = members.keys().filter(|name| !known.contains(&name.as_str()));
         let errors: Vec<FieldError> = unknown
+            .take(FIELD_ERRORS_MAX)
             .map(|name| FieldError {
                 field: format!("{prefix}{}", shortened(name)),
                 message: format!("is not a field of this request; it takes {}", known.join(", ")),

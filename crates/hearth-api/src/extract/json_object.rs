@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, UPGRADE};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use bytes::BytesMut;
 use futures_util::StreamExt;
@@ -83,9 +83,13 @@ async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize) ->
     if declared.is_some_and(|declared: usize| declared > limit.saturating_add(DISCARDED_BYTES_MAX)) {
         return Err(too_large(limit));
     }
+    // The parser hands over whatever follows an offer of another protocol, to the connection's end, as if it were the body.
+    let end = declared.filter(|_| request.headers().contains_key(UPGRADE));
     let mut body = BytesMut::with_capacity(declared.unwrap_or(0).min(limit));
     let mut discarded = 0;
-    while let Some(chunk) = payload.next().await {
+    while end.is_none_or(|end| body.len() + discarded < end)
+        && let Some(chunk) = payload.next().await
+    {
         let chunk = chunk.map_err(|_| Problem::new(Code::MalformedJson, "the body broke off"))?;
         if discarded > 0 || body.len() + chunk.len() > limit {
             discarded += chunk.len();
@@ -99,6 +103,7 @@ async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize) ->
     if discarded > 0 {
         return Err(too_large(limit));
     }
+    body.truncate(end.unwrap_or(usize::MAX));
     Ok(body)
 }
 
@@ -135,7 +140,7 @@ fn too_large(limit: usize) -> Problem {
 
 fn too_slow(timeout: Duration) -> Problem {
     let detail = format!("the body did not arrive within {} s", timeout.as_secs());
-    Problem::new(Code::MalformedJson, detail)
+    Problem::new(Code::RequestTimeout, detail)
 }
 
 fn malformed() -> Problem {
