@@ -2,7 +2,8 @@
 //!
 //! A key that is in use is asked for again in the background about once a second, and what is known of it serves for [`LIFE`] at most: so
 //! long a revocation may take to reach a replica. Where the store cannot be asked, a key that was good stays good for [`OUTAGE`]; a
-//! revocation could not be read anyway, and loaded sessions are to be read on. A key that is not known then is no wrong key but a 503.
+//! revocation could not be read anyway, and loaded sessions are to be read on. A key that is not known then is no wrong key but a 503. That
+//! it could not be asked is itself no news after [`AWAY`]: it is asked then, before the key serves.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +24,9 @@ const LIFE: Duration = Duration::from_secs(2);
 
 /// A key in use is asked for again when what is known of it is so old.
 const REFRESH: Duration = Duration::from_secs(1);
+
+/// A store that did not answer is taken to be away for so long: longer than it takes to ask it again and wait for its deadline.
+const AWAY: Duration = Duration::from_secs(4);
 
 /// While the store cannot be asked, a key that was good stays good for so long.
 const OUTAGE: Duration = Duration::from_mins(15);
@@ -142,7 +146,8 @@ impl<S: KeyStore> KeyRing<S> {
             // It goes on without being waited for.
             let _asked = self.fly(known.id(), Some(&known))?;
         }
-        if age < LIFE || (failed.is_some() && age < OUTAGE) {
+        let is_away = failed.is_some_and(|since| since < AWAY);
+        if age < LIFE || (is_away && age < OUTAGE) {
             return Ok(known);
         }
         match self.fly(known.id(), Some(&known))?.await {

@@ -249,3 +249,17 @@ async fn a_question_that_hangs_holds_nobody_who_is_known_back() {
     assert!(setup.verified().await);
     gate.open();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_away_once_lets_no_revoked_key_in_later() {
+    let setup = Setup::new().await;
+    assert!(setup.verified().await);
+    setup.clock.advance(REFRESH);
+    setup.store.fail(Call::FindKey, 1);
+    assert!(setup.verified().await);
+    setup.until_asked(2).await;
+    // It is back, and nobody has used the key since.
+    setup.revoke().await;
+    setup.clock.advance(AWAY);
+    assert!(!setup.verified().await);
+}
