@@ -136,3 +136,15 @@ async fn migrate_may_be_repeated(backend: Backend) {
     let server = Server::start_with(&backend.url(), &settings).await;
     server.chat("1", "Hello").await;
 }
+
+#[test]
+fn what_shows_a_store_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [["export", "-"], ["keys", "list"]] {
+        let mut command = hearth(folder.path(), "sqlite:none.db");
+        let (code, _, text) = output(command.args(arguments));
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains("there is no database at none.db"), "{text}");
+    }
+    assert!(!folder.path().join("none.db").exists());
+}

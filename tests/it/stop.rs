@@ -1,10 +1,15 @@
 //! Stops: what was accepted is finished.
 
+use hearth_testkit::model_server::{ModelServer, Reply};
+use hearth_testkit::poll::until;
 use reqwest::Method;
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use crate::backend::{Backend, both_stores};
-use crate::server::Server;
+use crate::event_stream::{EventStream, asking};
+use crate::model_upstream;
+use crate::server::{DEADLINE, Server, hearth};
 
 both_stores!(a_signal_drains_and_ends_with_success);
 
@@ -39,4 +44,43 @@ async fn a_signal_drains_and_ends_with_success(backend: Backend) {
         let kept = list["sessions"].as_array().unwrap().len();
         assert!(kept >= answered, "{answered} were acknowledged, {kept} were kept");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_ends_a_stop_that_still_waits() {
+    let backend = Backend::sqlite().await;
+    let model = ModelServer::start().await;
+    let settings = [("HEARTH__SERVER__DRAIN_SECONDS", "600")];
+    let mut server = model_upstream::start(&backend.url(), &model, &settings).await;
+    let never = model.gate();
+    model.next(Reply::stream().text("Hello").wait(&never).done());
+    let mut stream = EventStream::open(asking(&server, "1", "Hi")).await;
+    stream.expect("turn").await;
+    stream.expect("delta").await;
+    server.signal("TERM");
+    until(DEADLINE, async || server.log().contains("is finished first")).await;
+    server.signal("INT");
+    assert!(server.ended().await.success());
+    assert!(server.log().contains("stopped at once"), "{}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_still_starting_stops_when_it_is_told_to() {
+    // It takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("postgres://someone@{}/none", silent.local_addr().unwrap());
+    let mut starting = hearth(folder.path(), &url).spawn().unwrap();
+    let _connection = silent.accept().await.unwrap();
+    let sent = std::process::Command::new("kill")
+        .arg(starting.id().to_string())
+        .status();
+    assert!(sent.unwrap().success());
+    let mut ended = None;
+    until(DEADLINE, async || {
+        ended = starting.try_wait().unwrap();
+        ended.is_some()
+    })
+    .await;
+    assert!(ended.unwrap().success(), "{ended:?}");
 }

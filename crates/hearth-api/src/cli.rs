@@ -68,8 +68,8 @@ pub enum Command {
     /// Take dialogues over from a file of JSON Lines
     ///
     /// Each question with its answers becomes one turn. A line that is wrong is reported with its number and the rest goes
-    /// on; the exit code is 1 at the end. A session that already holds exactly these messages is skipped, so that a second
-    /// run adds nothing.
+    /// on; the exit code is 1 at the end. A line whose messages its session already begins with is skipped, so that a second
+    /// run adds nothing; one that goes on adds what is missing.
     Import {
         /// The file to read; - reads standard input
         file: Stream,

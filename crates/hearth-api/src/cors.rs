@@ -13,7 +13,7 @@ use crate::settings::Origins;
 const MAX_AGE_SECONDS: usize = 600;
 
 /// What a page may send beside what every page may.
-const REQUEST_HEADERS: [&str; 8] = [
+const REQUEST_HEADERS: [&str; 9] = [
     "accept",
     "authorization",
     "content-type",
@@ -21,6 +21,7 @@ const REQUEST_HEADERS: [&str; 8] = [
     "if-none-match",
     "last-event-id",
     "traceparent",
+    "tracestate",
     "x-request-id",
 ];
 

@@ -9,7 +9,7 @@ use clap::Parser;
 use hearth_api::cli::{Cli, Command, ConfigCommand, KeysCommand, Stream};
 use hearth_api::commands::{config_print, export, import, keys, migrate, serve};
 use hearth_api::key_store::open_keys;
-use hearth_api::open_store::open_store;
+use hearth_api::open_store::{must_be_there, open_store};
 use hearth_api::settings::{self, Loaded, Settings, Sources};
 use hearth_api::telemetry;
 use hearth_domain::ports::{StoreError, SystemClock};
@@ -54,8 +54,11 @@ fn run(command: Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
         command: ConfigCommand::Print,
     } = command
     {
-        config_print::run(loaded, &mut io::stdout().lock())?;
-        return Ok(ExitCode::SUCCESS);
+        return match config_print::run(loaded, &mut io::stdout().lock()) {
+            // Whoever read it has seen enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
+        };
     }
     let settings = &loaded.settings;
     let logging = telemetry::init(&settings.log)?;
@@ -81,6 +84,9 @@ fn run(command: Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
 
 #[expect(clippy::print_stderr, reason = "a command tells a person what it did")]
 async fn keys(settings: &Settings, command: KeysCommand) -> anyhow::Result<ExitCode> {
+    if !matches!(command, KeysCommand::Create(_)) {
+        must_be_there(settings)?;
+    }
     let store = open_keys(settings).await?;
     let mut out = io::stdout();
     match command {
@@ -144,6 +150,7 @@ async fn export_to(
     department: Option<&Department>,
     file: &Stream,
 ) -> anyhow::Result<ExitCode> {
+    must_be_there(settings)?;
     let store = open_store(settings).await?;
     let mut report = |key: &ConversationKey, error: &StoreError| {
         let cause = std::error::Error::source(error).map(ToString::to_string);

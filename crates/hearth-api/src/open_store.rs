@@ -1,6 +1,6 @@
 //! Opens the store that the settings name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hearth_postgres::adoption::ForeignWriters;
@@ -30,9 +30,24 @@ pub enum OpenStoreError {
     /// The embedded file.
     #[error("failed to open the file at store.url")]
     Sqlite(#[from] OpenError),
+    /// The embedded file is not there.
+    #[error("there is no database at {}: store.url names it, from the working directory on", .0.display())]
+    Missing(PathBuf),
     /// Nothing answered.
     #[error("failed to reach the store at store.url within {0:?}")]
     TimedOut(Duration),
+}
+
+/// Refuses an embedded file that is not there: a command that shows what is kept must not make one that has nothing.
+///
+/// # Errors
+///
+/// [`OpenStoreError::Missing`].
+pub fn must_be_there(settings: &Settings) -> Result<(), OpenStoreError> {
+    match &settings.store.url {
+        StoreUrl::Sqlite(path) if !path.exists() => Err(OpenStoreError::Missing(path.clone())),
+        StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => Ok(()),
+    }
 }
 
 /// Opens the store, and brings its tables up to date where the settings say so.

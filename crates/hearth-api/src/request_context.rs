@@ -1,4 +1,4 @@
-//! Around every request: its id, its place among those in flight, the bodies of problems, the figures, and the log lines.
+//! Around every request: its id, the bodies of problems, the figures, and the log lines.
 //!
 //! One layer for all of it, written out: each layer of closures would cost a request two allocations.
 
@@ -13,7 +13,6 @@ use actix_web::{Error, ResponseError as _};
 use crate::compression::compress;
 use crate::connection::Connection;
 use crate::error::{Code, Problem};
-use crate::in_flight;
 use crate::routes::RouteIndex;
 use crate::spans;
 use crate::streaming::RequestName;
@@ -66,11 +65,8 @@ where
             let mut begun = worker.begin(request.head(), Connection::occupy(request.conn_data()));
             worker.trace(&mut begun, request.headers());
             spans::attach(begun.span.as_ref(), &request);
-            let response = match in_flight::enter(&worker.state, request.path()) {
-                // What fails in handlers and extractors is a response by now, with its problem among the extensions.
-                Ok(_place) => service.call(request).await?.map_into_boxed_body(),
-                Err(problem) => request.into_response(problem.error_response()),
-            };
+            // What fails in handlers and extractors is a response by then, with its problem among the extensions.
+            let response = service.call(request).await?.map_into_boxed_body();
             let (request, response) = with_problem_body(response, &begun).into_parts();
             let response = compress(&request, response);
             if response.body().size() == BodySize::Stream
@@ -85,12 +81,12 @@ where
     }
 }
 
-fn with_problem_body(response: ServiceResponse<BoxBody>, begun: &Begun) -> ServiceResponse<BoxBody> {
+fn with_problem_body(mut response: ServiceResponse<BoxBody>, begun: &Begun) -> ServiceResponse<BoxBody> {
     if response.status().is_success() {
         return response;
     }
     let (id, trace) = (begun.id.to_str().unwrap_or_default(), begun.trace.as_ref());
-    let problem = response.response().extensions().get::<Problem>().cloned();
+    let problem = response.response_mut().extensions_mut().remove::<Problem>();
     match (problem, response.response().error()) {
         (Some(problem), _) => {
             log(&problem, id, trace);

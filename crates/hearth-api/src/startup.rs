@@ -3,6 +3,7 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::metrics::{MeasuredModel, Metrics};
 use crate::open_model::{open_model, prompt_config};
 use crate::request_context::RequestContext;
 use crate::routes::routes;
-use crate::settings::{CacheStrategy, Concurrent, Settings};
+use crate::settings::{CacheStrategy, Concurrent, Settings, StoreUrl};
 use crate::spans::{Spans, SpansError};
 use crate::state::{Phase, State};
 use crate::store::Store;
@@ -87,7 +88,11 @@ pub async fn serve(
     let spawner = Spawner::new(Handle::current());
     let spans = Spans::start(&settings.log, spawner.runtime())?;
     let state = web::Data::new(wire(settings, store, logging, &spawner)?.with_spans(spans));
-    state.coherence.caught_up().await;
+    let mut stop = pin!(stop);
+    tokio::select! {
+        () = state.coherence.caught_up() => {}
+        () = &mut stop => return Ok(()),
+    }
     let url = format!("{}://{}", listener.scheme(), listener.address()?);
     let origins = settings.server.cors_origins.clone();
     let workers = workers(settings);
@@ -108,7 +113,7 @@ pub async fn serve(
     })?;
     let handle = server.handle();
     let serving = spawner.runtime().spawn(server);
-    announce(&state, &url);
+    announce(&state, &settings.store.url, &url);
     spawner.spawn_forever(get_ready(state.clone(), settings.cache.warm_start));
 
     stop.await;
@@ -196,11 +201,11 @@ async fn get_ready(state: web::Data<State>, sessions: u16) {
     state.advance(Phase::Serving);
 }
 
-fn announce(state: &State, url: &str) {
+fn announce(state: &State, store: &StoreUrl, url: &str) {
     let performance = state.cache.performance();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        store = state.store().kind(),
+        %store,
         budget_mb = performance.memory.budget_bytes >> 20,
         "serving on {url}"
     );

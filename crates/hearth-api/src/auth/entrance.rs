@@ -13,11 +13,13 @@ use super::caller::{Caller, Pass};
 use super::guard::Refusal;
 use crate::error::{Code, Problem};
 use crate::extract::Query;
+use crate::in_flight;
 use crate::rate_limit::Rate;
 use crate::routes::{Entry, method_not_allowed};
 use crate::state::State;
 
-/// Lets a request in whose caller may make it, and answers 401, 403, 405 or 429 if not. Nothing is looked up before.
+/// Lets a request in whose caller may make it, while there is a place for it among those in flight, and answers 401, 403, 405 or 429 if not.
+/// Nothing is looked up before.
 ///
 /// Departments in a body are checked where the body is read, with the [`Pass`] that the request carries from here on.
 pub struct Entrance(pub &'static Entry);
@@ -63,7 +65,15 @@ where
             let Some(access) = entry.access(request.method()) else {
                 return Ok(request.into_response(method_not_allowed(entry).error_response()));
             };
-            let rate = match admit(access, &request).await {
+            let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
+                let problem = Problem::new(Code::Internal, "the server has no state");
+                return Ok(request.into_response(problem.error_response()));
+            };
+            let _place = match in_flight::enter(&state, request.path()) {
+                Ok(place) => place,
+                Err(problem) => return Ok(request.into_response(problem.error_response())),
+            };
+            let rate = match admit(access, &state, &request).await {
                 Ok(rate) => rate,
                 Err(refusal) => return Ok(request.into_response(refusal.into_response())),
             };
@@ -76,12 +86,9 @@ where
     }
 }
 
-async fn admit(access: Access, request: &ServiceRequest) -> Result<Option<Rate>, Refusal> {
+async fn admit(access: Access, state: &State, request: &ServiceRequest) -> Result<Option<Rate>, Refusal> {
     let Access::Key(scope, named) = access else {
         return Ok(None);
-    };
-    let Some(state) = request.app_data::<web::Data<State>>() else {
-        return Err(Problem::new(Code::Internal, "the server has no state").into());
     };
     let (caller, rate) = state.guard.identify(request.head()).await?;
     let with_rate = |problem: Problem| Refusal {

@@ -50,7 +50,10 @@ pub enum WarmUpRequest {
 pub fn warm_up_request(body: JsonObject) -> Result<WarmUpRequest, Problem> {
     let mut fields = body.fields(&["sessions", "recent"])?;
     if fields.has("sessions") == fields.has("recent") {
-        fields.refuse("sessions", "or recent is required, and not both");
+        fields.refuse(
+            "sessions",
+            "is required where recent is not there, and refused where it is",
+        );
         return fields.finish(None);
     }
     if fields.has("recent") {

@@ -1,6 +1,6 @@
 //! `GET /chatbot/v1/sessions/{id}/messages`: the history from memory, and older pages from the store.
 
-use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY};
 use actix_web::{HttpRequest, HttpResponse};
 use hearth_cache::Reading;
 use hearth_domain::limits::{PAGE_MESSAGES_DEFAULT, PAGE_MESSAGES_MAX};
@@ -49,7 +49,10 @@ pub fn least_version(query: &Query<'_>) -> Result<Version, Problem> {
 pub fn answer(headers: &HeaderMap, key: &ConversationKey, reading: Reading) -> HttpResponse {
     let etag = etag(reading.history());
     if matches(headers, &etag) {
-        return HttpResponse::NotModified().insert_header((ETAG, etag)).finish();
+        return HttpResponse::NotModified()
+            .insert_header((ETAG, etag))
+            .insert_header((VARY, HeaderValue::from_static("accept-encoding")))
+            .finish();
     }
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))

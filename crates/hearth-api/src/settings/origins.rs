@@ -15,7 +15,7 @@ impl Origins {
 }
 
 impl Text for Origins {
-    const RIGHT: &'static str = "origins like https://chat.example.org, with commas between them, without a path and in lower case; \
+    const RIGHT: &'static str = "origins like https://chat.example.org, with commas between them, without a path, without the port that is the scheme's own, and in lower case; \
                                  or empty for none. There is no * : every page that is open in a browser could call then";
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -29,13 +29,14 @@ impl Text for Origins {
     }
 }
 
-/// RFC 6454, section 6.2: browsers send the form without a path, in lower case, so no other could ever match.
+/// RFC 6454, section 6.2: browsers send the form without a path and without the scheme's own port, in lower case, so no other could ever match.
 fn is_origin(origin: &str) -> bool {
-    let authority = ["https://", "http://"]
+    let authority = [("https://", ":443"), ("http://", ":80")]
         .iter()
-        .find_map(|scheme| origin.strip_prefix(scheme));
-    authority.is_some_and(|authority| {
+        .find_map(|(scheme, own_port)| Some((origin.strip_prefix(scheme)?, own_port)));
+    authority.is_some_and(|(authority, own_port)| {
         !authority.is_empty()
+            && !authority.ends_with(own_port)
             && authority.bytes().all(|byte| {
                 byte.is_ascii_lowercase()
                     || byte.is_ascii_digit()
@@ -66,6 +67,8 @@ mod tests {
             "https://u@a.example",
             "ftp://a.example",
             "https://a.example,*",
+            "https://a.example:443",
+            "http://[::1]:80",
         ] {
             assert!(Origins::parse(text).is_err(), "{text}");
         }

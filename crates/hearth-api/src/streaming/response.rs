@@ -8,7 +8,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
+use futures_util::stream::{BoxStream, Stream, StreamExt, empty, unfold};
 use hearth_chat::TurnStream;
 use hearth_domain::TurnId;
 use hearth_domain::ports::KeptTurn;
@@ -81,7 +81,8 @@ pub fn event_stream(state: &web::Data<State>, request: &HttpRequest, start: Stre
         response.insert_header(("Idempotent-Replayed", "true"));
     }
     if request.method() == Method::HEAD {
-        return response.finish();
+        // As long as that of GET, which nobody knows.
+        return response.streaming(empty::<Result<Bytes, Infallible>>());
     }
     let name = RequestName::default();
     let place = state.clone().into_inner().enter_stream();

@@ -34,7 +34,7 @@ pub(crate) enum StoredTime {
 
 impl FromSql<Timestamptz, Pg> for StoredTime {
     fn from_sql(time: PgValue<'_>) -> deserialize::Result<Self> {
-        let time = DateTime::from_sql(time);
+        let time = <DateTime<Utc> as FromSql<Timestamptz, Pg>>::from_sql(time);
         Ok(time.map_or(Self::Unknown, Self::Known))
     }
 }
