@@ -50,16 +50,6 @@ fn fail(code: u8, error: &anyhow::Error) -> ExitCode {
 }
 
 fn run(command: Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
-    if let Command::Config {
-        command: ConfigCommand::Print,
-    } = command
-    {
-        return match config_print::run(loaded, &mut io::stdout().lock()) {
-            // Whoever read it has seen enough.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
-        };
-    }
     let settings = &loaded.settings;
     let logging = telemetry::init(&settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -74,12 +64,20 @@ fn run(command: Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
                 .map(|()| ExitCode::SUCCESS),
             Command::Config {
                 command: ConfigCommand::Print,
-            } => Ok(ExitCode::SUCCESS),
+            } => print_settings(loaded),
             Command::Keys { command } => keys(settings, command).await,
             Command::Import { file } => import_from(settings, &file).await,
             Command::Export { department, file } => export_to(settings, department.as_ref(), &file).await,
         }
     })
+}
+
+fn print_settings(loaded: &Loaded) -> anyhow::Result<ExitCode> {
+    match config_print::run(loaded, &mut io::stdout().lock()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "a command tells a person what it did")]

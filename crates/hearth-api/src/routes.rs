@@ -91,12 +91,10 @@ const ANY_KEY: Access = Access::Key(None, Named::Nowhere);
 const FIGURES: Access = Access::Key(Some(Scope::Admin), Named::Nowhere);
 /// To read what the query names.
 const READ: Access = Access::Key(Some(Scope::Read), Named::InQuery);
-/// To change what the query names.
+/// To change what the query names, or follow the change.
 const CHANGE: Access = Access::Key(Some(Scope::Chat), Named::InQuery);
 /// To chat as whom the body names.
 const TALK: Access = Access::Key(Some(Scope::Chat), Named::InBody);
-/// To follow what was asked by whom the query names.
-const FOLLOW: Access = Access::Key(Some(Scope::Chat), Named::InQuery);
 /// To load whatever the body lists.
 const LOAD: Access = Access::Key(Some(Scope::Admin), Named::InSessions);
 
@@ -137,7 +135,7 @@ pub const ROUTES: &[Entry] = &[
     entry("/chatbot/docs/{file:.*}", &[Get(PUBLIC)], |at| {
         at.route(read().to(docs::file))
     }),
-    entry("/chatbot/v1/turns/{turn_id}/events", &[Get(FOLLOW)], |at| {
+    entry("/chatbot/v1/turns/{turn_id}/events", &[Get(CHANGE)], |at| {
         at.route(read().to(turns::events))
     }),
     entry("/chatbot/v1/sessions", &[Get(READ)], |at| {

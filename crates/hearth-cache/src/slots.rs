@@ -104,13 +104,12 @@ impl Slots {
         let mut under_way = self.stripe(key).lock();
         let held = self.memory.peek(key);
         let state = held.as_deref().map(|held| self.held(held, now));
-        match on_read(state, under_way.loads.contains_key(key)) {
-            OnRead::Serve => {
+        match (on_read(state, under_way.loads.contains_key(key)), held) {
+            (OnRead::Serve, Some(held)) => {
                 drop(under_way);
-                // Only a held session is served.
-                held.map_or_else(|| self.join(key, now), Joined::Served)
+                Joined::Served(held)
             }
-            OnRead::Join | OnRead::Lead => {
+            (OnRead::Serve | OnRead::Join | OnRead::Lead, held) => {
                 let joined = match under_way.loads.entry(key.clone()) {
                     Entry::Occupied(mut flight) => Joined::Follows(flight.get_mut().join()),
                     Entry::Vacant(vacant) => {

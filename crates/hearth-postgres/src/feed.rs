@@ -5,7 +5,6 @@
 
 mod link;
 mod mailbox;
-mod pauses;
 mod status;
 
 use std::fmt;
@@ -20,10 +19,11 @@ pub use self::status::{FeedMonitor, FeedStatus, LAG_BOUNDS_US, LagCounts};
 
 use self::link::{Hearer, Rhythm, listen};
 use self::mailbox::Mailbox;
-use self::pauses::Pauses;
 use crate::config::{ConfigError, PostgresConfig};
 use crate::connect::Connector;
+use crate::error::FaultKind;
 use crate::notice::{ReplicaId, parse};
+use crate::pauses::Pauses;
 
 /// Notices that wait for the consumer, at most. One has up to 8,000 bytes where it comes from.
 const NOTICES_MAX: usize = 1_024;
@@ -34,6 +34,15 @@ const BEATS: u32 = 5;
 /// A connection whose heartbeats do not come back for so many times the longest staleness, and no less than this, is given up.
 const SILENCE_FACTOR: u32 = 3;
 const SILENCE_MIN: Duration = Duration::from_secs(1);
+
+/// The pause before it connects again, at first.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+
+/// The longest one: a server that comes back is noticed within it.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// The same where the server refuses, which takes somebody to change something.
+const PAUSE_MAX_REFUSED: Duration = Duration::from_secs(5);
 
 /// The change feed of one replica, over PostgreSQL's `LISTEN`.
 ///
@@ -73,7 +82,7 @@ impl PostgresFeed {
             monitor: monitor.clone(),
             clock,
             replica,
-            pauses: Pauses::of(replica.0),
+            pauses: Pauses::from(PAUSE_FIRST, replica.0),
             is_connected: false,
         };
         let rhythm = Rhythm {
@@ -142,7 +151,11 @@ impl Station {
                 self.monitor.lost();
                 self.put(Notice::Lost);
             }
-            tokio::time::sleep(self.pauses.next(fault.kind())).await;
+            let longest = match fault.kind() {
+                FaultKind::Unavailable | FaultKind::TimedOut => PAUSE_MAX,
+                FaultKind::Failed => PAUSE_MAX_REFUSED,
+            };
+            tokio::time::sleep(self.pauses.next(longest)).await;
         }
     }
 

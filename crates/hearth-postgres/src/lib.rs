@@ -9,6 +9,7 @@ pub mod feed;
 mod keys;
 pub mod migrate;
 mod notice;
+mod pauses;
 pub mod pool;
 mod queries;
 mod requests;

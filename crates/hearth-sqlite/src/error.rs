@@ -69,7 +69,7 @@ pub enum OpenError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The tables are missing or older than this program.
-    #[error("the tables of {} are not up to date and were not to be migrated", path.display())]
+    #[error("the tables of {} are not up to date and were not to be migrated: run `hearth migrate`", path.display())]
     NotMigrated {
         /// The database's file.
         path: PathBuf,

@@ -18,7 +18,7 @@ pub async fn run(settings: &settings::Store, wanted: MigrateArgs) -> anyhow::Res
         StoreUrl::Sqlite(path) => {
             ensure!(
                 !wanted.with_trigger && !wanted.without_trigger,
-                "the embedded store has no trigger: no other program writes to it"
+                "the embedded store has no trigger: its server is to be the only one that writes to it"
             );
             let config = sqlite_config(settings, path);
             let applied = tokio::task::spawn_blocking(move || hearth_sqlite::migrate::up(&config))

@@ -93,7 +93,7 @@ impl Fields {
 }
 
 /// A name that a caller made up, as far as a message needs it.
-fn shortened(name: &str) -> String {
+pub(super) fn shortened(name: &str) -> String {
     name.chars()
         .filter(|character| !character.is_control())
         .take(64)

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use hearth_domain::{Department, Invalid, UserId};
 use percent_encoding::percent_decode_str;
 
+use super::fields::shortened;
 use crate::error::{Code, Problem};
 
 const DEPARTMENT: &str = "department";
@@ -151,12 +152,7 @@ fn unknown(name: &str, known: &[&str]) -> Problem {
         "is not a parameter of this request; it takes {}",
         known.join(", ")
     );
-    let name: String = name
-        .chars()
-        .filter(|character| !character.is_control())
-        .take(64)
-        .collect();
-    Problem::field(Code::UnknownField, name, rule)
+    Problem::field(Code::UnknownField, shortened(name), rule)
 }
 
 fn is_named(encoded: &str, name: &str) -> bool {

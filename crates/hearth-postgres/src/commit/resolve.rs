@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::committer::Work;
 use super::turn::PendingTurn;
 use crate::error::{Failure, Fault};
+use crate::pauses::Pauses;
 use crate::pool::Pool;
 use crate::queries::{AnnulBatch, Annulment, AppendTurns};
 use crate::rows::committed::CommittedBatch;
@@ -71,7 +72,7 @@ async fn resolve(
 ) -> Result<CommittedBatch, Failure> {
     let id = batch.batch();
     tracing::warn!(batch = %id, %fault, "the outcome of a commit is in doubt, it is executed again");
-    let mut pauses = Pauses::of(id);
+    let mut pauses = Pauses::from(PAUSE_FIRST, id);
     while Instant::now() < deadline {
         fault = match pool.execute(batch, deadline).await {
             Ok(answer) => return Ok(answer),
@@ -84,54 +85,8 @@ async fn resolve(
             Err(failure) => failure.fault(),
         };
         tracing::debug!(batch = %id, %fault, "the outcome is still in doubt");
-        sleep_until(deadline.min(Instant::now() + pauses.next())).await;
+        sleep_until(deadline.min(Instant::now() + pauses.next(PAUSE_MAX))).await;
     }
     tracing::error!(batch = %id, %fault, "the outcome of a commit could not be found out in time");
     Err(Failure::Lost(fault))
-}
-
-/// Pauses that double up to a limit, each cut to between half of it and all: many that lost their connection together do not come back
-/// together.
-struct Pauses {
-    next: Duration,
-    random: u128,
-}
-
-impl Pauses {
-    /// The last 62 bits of a batch's id are random.
-    fn of(batch: Uuid) -> Self {
-        Self {
-            next: PAUSE_FIRST,
-            random: batch.as_u128(),
-        }
-    }
-
-    fn next(&mut self) -> Duration {
-        let random = u32::try_from(self.random & 0xff).unwrap_or_default();
-        self.random = self.random.rotate_right(5);
-        let pause = self.next / 2 + self.next * random / 0x200;
-        self.next = (self.next * 2).min(PAUSE_MAX);
-        pause
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_their_limit_and_differ() {
-        let mut first = Pauses::of(Uuid::from_u128(0x0123_4567_89ab_cdef));
-        let mut longest = PAUSE_FIRST;
-        for _ in 0..10 {
-            let pause = first.next();
-            assert!(
-                longest / 2 <= pause && pause <= longest,
-                "{pause:?} of {longest:?}"
-            );
-            longest = (longest * 2).min(PAUSE_MAX);
-        }
-        let pause_of = |id| Pauses::of(Uuid::from_u128(id)).next();
-        assert_ne!(pause_of(1), pause_of(200));
-    }
 }
