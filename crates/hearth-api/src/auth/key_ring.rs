@@ -6,6 +6,7 @@
 //! it could not be asked is itself no news after [`AWAY`]: it is asked then, before the key serves.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,8 +170,14 @@ impl<S: KeyStore> KeyRing<S> {
         if let Some(flight) = asked.flights.get(&id) {
             return Ok(flight.clone());
         }
-        if known.is_none() && asked.flights.len() >= ASKED_MAX {
-            return Err(NotVerified::Overloaded);
+        if known.is_none() {
+            // Its question may have ended since nothing was known of it.
+            if let Some(known) = self.0.known.load().get(&id) {
+                return Ok(ready(Ok(Arc::clone(known))).boxed().shared());
+            }
+            if asked.flights.len() >= ASKED_MAX {
+                return Err(NotVerified::Overloaded);
+            }
         }
         let landing = Landing {
             ring: self.clone(),
