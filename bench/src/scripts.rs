@@ -1,5 +1,5 @@
-//! What wrk asks for: scripts in Lua. Requests of a few thousand sessions are made before the load begins, so that wrk takes as little of the
-//! machine as it can.
+//! What wrk asks for: scripts in Lua. Requests are made before the load begins, so that wrk takes as little of the machine as it can, but for
+//! those of very many sessions.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -41,24 +41,29 @@ local function microseconds()
   ffi.C.clock_gettime(1, now)
   return tonumber(now.seconds) * 1e6 + tonumber(now.nanoseconds) / 1e3
 end
+{read}
+local requests = {{}}
+function init(arguments)
+  for place = 0, {sessions} - 1 do
+    requests[place] = read(place * {step} % {sessions})
+  end
+end
 local began = nil
 local asked = -1 -- wrk looks at one request that it does not send
 function request()
   if asked == 0 then
     began = microseconds()
   end
-  local n = asked * {step} % {sessions}
-  if asked >= {sessions} then
-    n = asked -- wrk sends a few more: of sessions that are not there
-  end
+  -- wrk sends a few more: of sessions that are not there
+  local wanted = requests[asked] or read({sessions} + asked)
   asked = asked + 1
   if asked == {sessions} then
     elapsed = microseconds() - began
     wrk.thread:stop()
   end
-  return read(n)
+  return wanted
 end
-{read}"#,
+"#,
         step = step(dataset.sessions),
         sessions = dataset.sessions,
         read = read(dataset),
