@@ -28,8 +28,10 @@ const CHECKS: u32 = 4;
 /// the connection.
 const BYTES_A_SECOND_MIN: u64 = 8_192;
 
-/// Requests of one connection that are under way at once, at most: HTTP/2 itself has no limit.
+/// Requests of one connection that are under way at once, at most: HTTP/2 itself has no limit. What comes beyond is refused, and so many more end the
+/// connection of a client that does not read its refusals.
 const UNDER_WAY_MAX: usize = 512;
+const UNREAD_REFUSALS_MAX: usize = 3 * UNDER_WAY_MAX;
 
 /// What is known of a connection; it stays on the worker that serves it.
 #[derive(Debug, Default)]
@@ -37,8 +39,8 @@ pub struct Connection {
     under_way: Cell<usize>,
     /// Those of them whose reader has yet to come for more.
     behind: Cell<usize>,
-    /// Told when there are too many.
-    crowded: Notify,
+    /// Told when there are far too many.
+    overrun: Notify,
     /// Requests that began and requests that ended.
     changes: Cell<u64>,
     /// Bytes of the last response that its reader may not have taken yet.
@@ -58,7 +60,7 @@ pub struct Occupied(Rc<Connection>);
 pub async fn watch<E>(serving: impl Future<Output = Result<(), E>>, limit: Duration) -> Result<(), E> {
     let connection = Rc::new(Connection::default());
     let looked_after = Rc::clone(&connection);
-    let crowded = Rc::clone(&connection);
+    let overrun = Rc::clone(&connection);
     let watched = async {
         // A task of its own, which ends with this one: each time that `serving` is polled, actix-http lets the silence after a response
         // begin anew, so it must not wake for a look.
@@ -72,7 +74,7 @@ pub async fn watch<E>(serving: impl Future<Output = Result<(), E>>, limit: Durat
                 tracing::debug!("closing a connection that goes without a request");
                 Ok(())
             }
-            () = crowded.crowded.notified() => {
+            () = overrun.overrun.notified() => {
                 tracing::debug!("closing a connection with too many requests at once");
                 Ok(())
             }
@@ -94,6 +96,12 @@ impl Connection {
     #[must_use]
     pub fn occupy(connection: Option<&Rc<Self>>) -> Option<Occupied> {
         connection.map(Occupied::new)
+    }
+
+    /// Whether it has more requests than one connection may have at once.
+    #[must_use]
+    pub const fn is_crowded(&self) -> bool {
+        self.under_way.get() > UNDER_WAY_MAX
     }
 
     fn note_change(&self) {
@@ -123,8 +131,8 @@ impl Occupied {
         let under_way = connection.under_way.get() + 1;
         connection.under_way.set(under_way);
         connection.note_change();
-        if under_way > UNDER_WAY_MAX {
-            connection.crowded.notify_one();
+        if under_way > UNDER_WAY_MAX + UNREAD_REFUSALS_MAX {
+            connection.overrun.notify_one();
         }
         Self(Rc::clone(connection))
     }
@@ -289,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_with_too_many_requests_is_ended() {
+    async fn a_connection_with_far_too_many_requests_is_ended() {
         let requests = Rc::new(Cell::new(0));
         let begun = Rc::clone(&requests);
         let serving = async move {
@@ -302,7 +310,7 @@ mod tests {
         };
         let watched = watch::<()>(serving, LIMIT);
         LocalSet::new().run_until(watched).await.unwrap();
-        assert_eq!(requests.get(), UNDER_WAY_MAX + 1);
+        assert_eq!(requests.get(), UNDER_WAY_MAX + UNREAD_REFUSALS_MAX + 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,8 @@
-//! The cap on requests in flight: past it a request is refused at once, before it costs anything.
+//! The caps on requests in flight, of all connections and of one: past them a request is refused at once, before it costs anything.
 
+use std::rc::Rc;
+
+use crate::connection::Connection;
 use crate::error::{Code, Problem};
 use crate::state::{Place, State};
 
@@ -11,12 +14,22 @@ pub enum Entered<'a> {
     Uncounted,
 }
 
-/// Lets a request for this path in if there is a place for it.
+/// Lets a request for this path in that came by this connection, if there is a place for it.
 ///
 /// # Errors
 ///
 /// [`Code::Overloaded`].
-pub fn enter<'a>(state: &'a State, path: &str) -> Result<Entered<'a>, Problem> {
+pub fn enter<'a>(
+    state: &'a State,
+    connection: Option<&Rc<Connection>>,
+    path: &str,
+) -> Result<Entered<'a>, Problem> {
+    if connection.is_some_and(|connection| connection.is_crowded()) {
+        return Err(Problem::new(
+            Code::Overloaded,
+            "this connection has as many requests as one may have at once; try again, or open another",
+        ));
+    }
     if path.starts_with("/chatbot/health") {
         return Ok(Entered::Uncounted);
     }

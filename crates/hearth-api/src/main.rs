@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, IsTerminal};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -22,6 +23,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The exit code of a wrong command line or wrong settings, as clap has it.
 const USAGE: u8 = 2;
+
+/// How long a program that has ended waits for a thread that hangs in the system.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -56,7 +60,7 @@ fn run(command: Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         match command {
             Command::Serve => serve::run(settings, &logging).await.map(|()| ExitCode::SUCCESS),
             Command::Migrate(wanted) => migrate::run(&settings.store, wanted)
@@ -69,7 +73,9 @@ fn run(command: Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
             Command::Import { file } => import_from(settings, &file).await,
             Command::Export { department, file } => export_to(settings, department.as_ref(), &file).await,
         }
-    })
+    });
+    runtime.shutdown_timeout(SHUTDOWN_MAX);
+    ended
 }
 
 fn print_settings(loaded: &Loaded) -> anyhow::Result<ExitCode> {

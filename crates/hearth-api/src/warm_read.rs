@@ -63,7 +63,7 @@ fn warm_read(worker: &Rc<Worker>, request: &Request) -> Option<HttpResponse> {
         return None;
     };
     let mut begun = worker.begin(head, Connection::occupy(request.conn_data()));
-    let _place = in_flight::enter(state, head.uri.path()).ok()?;
+    let _place = in_flight::enter(state, request.conn_data(), head.uri.path()).ok()?;
     let caller = state.guard.recognise(head)?;
     let Conversation { key, query } = Conversation::of(&head.uri, &[MIN_VERSION]).ok()?;
     if !scope.is_none_or(|scope| caller.has(scope)) || !caller.may_name(&key.department) {

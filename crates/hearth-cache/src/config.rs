@@ -51,6 +51,12 @@ impl CacheConfig {
         self.load_timeout.saturating_mul(2)
     }
 
+    /// How long a change whose outcome is unknown may still be under way: a statement has the longer one of the store's deadlines.
+    pub(crate) fn doubt_timeout(&self) -> Duration {
+        self.append_timeout
+            .max(self.load_timeout + Duration::from_secs(1))
+    }
+
     /// How long a commit waits for an earlier one of its session to come back. A store that gives them their versions in one order and tells
     /// of them in another does so within much less; past it the session is read again.
     /// It ends before the caller of an append gives up on a store that answered by its own deadline.

@@ -58,8 +58,9 @@ impl<S: HistoryStore> Loader<S> {
         let mut taken = Taken {
             slots: &self.slots,
             keys: Vec::new(),
+            again: 0,
         };
-        while self.gather(&queue, &mut taken.keys).await {
+        while self.gather(&queue, &mut taken).await {
             let asked = taken.keys.len().min(self.batch_max());
             let (keys, _) = taken.keys.split_at(asked);
             self.slots.asking(keys);
@@ -88,15 +89,12 @@ impl<S: HistoryStore> Loader<S> {
     ///
     /// The readers whom the last call has just answered are about to ask for their next sessions: they are let go first, so that they travel
     /// together again and not one by one.
-    async fn gather(
-        &self,
-        queue: &Mutex<mpsc::Receiver<ConversationKey>>,
-        keys: &mut Vec<ConversationKey>,
-    ) -> bool {
-        if !keys.is_empty() {
-            self.gather_beside(queue, keys);
+    async fn gather(&self, queue: &Mutex<mpsc::Receiver<ConversationKey>>, taken: &mut Taken<'_>) -> bool {
+        if !taken.keys.is_empty() {
+            self.gather_beside(queue, taken);
             return true;
         }
+        let keys = &mut taken.keys;
         let mut queue = queue.lock().await;
         if queue.recv_many(keys, self.batch_max()).await > 0 {
             tokio::task::yield_now().await;
@@ -109,13 +107,15 @@ impl<S: HistoryStore> Loader<S> {
         !keys.is_empty()
     }
 
-    /// Puts sessions that wait in front of those that are asked for again, half a batch of them: sessions that are overtaken all the time keep
-    /// nobody else waiting, and are not kept waiting themselves. Where the other worker waits for the queue, it takes them.
-    fn gather_beside(&self, queue: &Mutex<mpsc::Receiver<ConversationKey>>, keys: &mut Vec<ConversationKey>) {
+    /// Puts sessions that wait in front of those that have just been asked for in vain, and behind those that were before: sessions that are
+    /// overtaken all the time keep nobody else waiting, and are not kept waiting themselves. Where the other worker waits for the queue, it
+    /// takes them.
+    fn gather_beside(&self, queue: &Mutex<mpsc::Receiver<ConversationKey>>, taken: &mut Taken<'_>) {
         if let Ok(mut queue) = queue.try_lock() {
             let fresh = std::iter::from_fn(|| queue.try_recv().ok());
-            let room = self.batch_max().div_ceil(2);
-            keys.splice(..0, fresh.take(room));
+            let room = self.config.load_queue_max.saturating_sub(taken.keys.len());
+            let at = taken.keys.len() - taken.again;
+            taken.keys.splice(at..at, fresh.take(room.min(self.batch_max())));
         }
     }
 
@@ -179,6 +179,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 struct Taken<'a> {
     slots: &'a Slots,
     keys: Vec<ConversationKey>,
+    /// How many of them, at the end, have just been asked for in vain.
+    again: usize,
 }
 
 impl Taken<'_> {
@@ -198,6 +200,7 @@ impl Taken<'_> {
             }
         });
         self.keys.rotate_right(others);
+        self.again = self.keys.len() - others;
     }
 }
 

@@ -44,7 +44,7 @@ impl<S: HistoryStore> Shared<S> {
                 self.take_over(working, &append, committed).await;
             }
             // It may have been committed: what is in memory cannot be trusted to have it.
-            Err(AppendError::Unknown(_)) => self.doubt(&append.key),
+            Err(AppendError::Unknown(_)) => self.doubt(vec![append.key.clone()]),
             // The store is ahead of what the caller read here: the next read must not give the same old version again.
             Err(AppendError::VersionConflict { current }) => self.slots.heard_of(&append.key, *current),
             // What is held, or on its way, is what was erased; only the store knows what came after.
@@ -71,15 +71,15 @@ impl<S: HistoryStore> Shared<S> {
         }
     }
 
-    /// Nobody knows what became of a change. It may still be under way in the store, so that what is read now is older: the session is
-    /// invalidated once more when no store is at it any longer.
-    fn doubt(&self, key: &ConversationKey) {
-        self.slots.invalidate(key);
-        let (slots, key) = (Arc::clone(&self.slots), key.clone());
-        let until = self.config.append_timeout;
+    /// Nobody knows what became of a change. It may still be under way in the store, so that what is read now is older: the sessions are
+    /// invalidated once more when the store's deadlines have passed.
+    fn doubt(&self, keys: Vec<ConversationKey>) {
+        keys.iter().for_each(|key| self.slots.invalidate(key));
+        let slots = Arc::clone(&self.slots);
+        let over = self.config.doubt_timeout();
         self.spawner.spawn_forever(async move {
-            tokio::time::sleep(until).await;
-            slots.invalidate(&key);
+            tokio::time::sleep(over).await;
+            keys.iter().for_each(|key| slots.invalidate(key));
         });
     }
 
@@ -103,7 +103,7 @@ impl<S: HistoryStore> Shared<S> {
                 let outcome = unwound(async { task.store.erase(&key).await }).await.flatten();
                 match outcome {
                     Ok(_) => task.slots.forget(&key),
-                    Err(_) => task.doubt(&key),
+                    Err(_) => task.doubt(vec![key.clone()]),
                 }
                 outcome
             })
@@ -122,11 +122,10 @@ impl<S: HistoryStore> Shared<S> {
                     .await
                     .flatten();
                 // Not only those that the store names: it has nothing of an empty one, nor of what a call before has erased unheard.
-                for key in task.slots.of_user(&department, &user).await {
-                    match outcome {
-                        Ok(_) => task.slots.forget(&key),
-                        Err(_) => task.doubt(&key),
-                    }
+                let theirs = task.slots.of_user(&department, &user).await;
+                match outcome {
+                    Ok(_) => theirs.iter().for_each(|key| task.slots.forget(key)),
+                    Err(_) => task.doubt(theirs),
                 }
                 outcome.map(|erased| erased.len())
             })

@@ -66,6 +66,7 @@ impl<S: HistoryStore + RequestLog> Room<S> {
             session: request.session.clone().unwrap_or_else(SessionId::generate),
             deadline,
         };
+        let mut may_be_made_up = request.session.is_none();
         loop {
             let mut attempt = match self.begin(&keyed).await? {
                 Begun::Answered(past) => return replay(request, &past, Timings::default(), true),
@@ -78,7 +79,8 @@ impl<S: HistoryStore + RequestLog> Room<S> {
                 continue;
             }
             // A claim from before has the session that was made up then, and told.
-            let is_made_up = request.session.is_none() && attempt.session == keyed.session;
+            let is_made_up = may_be_made_up && attempt.session == keyed.session;
+            may_be_made_up = false;
             let session = if is_made_up {
                 InSession::MadeUp(attempt.session.clone())
             } else {

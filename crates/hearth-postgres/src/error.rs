@@ -78,6 +78,11 @@ impl Fault {
         self.trouble
     }
 
+    /// Whether a statement waited for one that waited for it.
+    pub(crate) fn is_deadlock(&self) -> bool {
+        self.text.contains(DEADLOCK)
+    }
+
     /// Reads a connection's refusal, where the driver still has the server's code.
     pub(crate) fn of_connecting(error: &tokio_postgres::Error) -> Self {
         let (kind, trouble) = match error.code() {
@@ -220,6 +225,9 @@ fn kind_of(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformation) 
     }
 }
 
+/// What the server says of it.
+const DEADLOCK: &str = "deadlock detected";
+
 /// The driver keeps the server's code to itself here, so that its words must do. A server that speaks another language than English
 /// gets `Failed` where this would say better; that a connection is gone is found out without words, by asking it again.
 fn kind_by_message(message: &str) -> FaultKind {
@@ -231,7 +239,7 @@ fn kind_by_message(message: &str) -> FaultKind {
         "too many connections",
         "remaining connection slots",
         "out of shared memory",
-        "deadlock detected",
+        DEADLOCK,
         "canceling statement due to",
     ];
     if TIMED_OUT.iter().any(|words| message.contains(words)) {

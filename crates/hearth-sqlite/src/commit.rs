@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use diesel::{OptionalExtension, RunQueryDsl, SqliteConnection};
+use futures_util::future::join_all;
 use hearth_domain::ports::{AppendError, Clock, StoreError, SystemClock};
 use hearth_domain::{Append, Committed, CommittedMessage, ConversationKey, MessageId, NewMessage, Version};
 
@@ -71,16 +72,11 @@ async fn commit(writer: &Writer, mut room: Room, appends: &[Append]) -> Vec<Outc
     };
     let submitted: Vec<_> = appends.iter().map(submit).collect();
     room.send();
-    let mut outcomes = Vec::with_capacity(submitted.len());
-    for turn in submitted {
-        let ended = writer.end_of(turn).await;
-        outcomes.push(
-            ended
-                .map_err(refused)
-                .and_then(|attempt| attempt.map_err(AppendError::from)),
-        );
-    }
-    outcomes
+    let ended = submitted.into_iter().map(async |turn| {
+        let attempt = writer.end_of(turn).await.map_err(refused)?;
+        attempt.map_err(AppendError::from)
+    });
+    join_all(ended).await
 }
 
 fn bytes(append: &Append) -> usize {

@@ -69,7 +69,7 @@ where
                 let problem = Problem::new(Code::Internal, "the server has no state");
                 return Ok(request.into_response(problem.error_response()));
             };
-            let _place = match in_flight::enter(&state, request.path()) {
+            let _place = match in_flight::enter(&state, request.conn_data(), request.path()) {
                 Ok(place) => place,
                 Err(problem) => return Ok(request.into_response(problem.error_response())),
             };

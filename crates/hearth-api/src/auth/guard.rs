@@ -46,6 +46,7 @@ impl Guard {
             AuthMode::Open => None,
             AuthMode::Keys => Some(KeyRing::new(
                 Arc::clone(store),
+                settings.store.timeout,
                 Arc::clone(clock),
                 spawner.clone(),
             )),

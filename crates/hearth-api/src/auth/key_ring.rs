@@ -3,7 +3,7 @@
 //! A key that is in use is asked for again in the background about once a second, and what is known of it serves for [`LIFE`] at most: so
 //! long a revocation may take to reach a replica. Where the store cannot be asked, a key that was good stays good for [`OUTAGE`]; a
 //! revocation could not be read anyway, and loaded sessions are to be read on. A key that is not known then is no wrong key but a 503. That
-//! it could not be asked is itself no news after [`AWAY`]: it is asked then, before the key serves.
+//! it could not be asked is itself no news after the time that asking takes: it is asked again then, before the key serves.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -25,9 +25,6 @@ const LIFE: Duration = Duration::from_secs(2);
 
 /// A key in use is asked for again when what is known of it is so old.
 const REFRESH: Duration = Duration::from_secs(1);
-
-/// A store that did not answer is taken to be away for so long: longer than it takes to ask it again and wait for its deadline.
-const AWAY: Duration = Duration::from_secs(4);
 
 /// While the store cannot be asked, a key that was good stays good for so long.
 const OUTAGE: Duration = Duration::from_mins(15);
@@ -59,6 +56,8 @@ struct Ring<S> {
     store: Arc<S>,
     clock: Arc<dyn Clock>,
     spawner: Spawner,
+    /// A store that did not answer is taken to be away for so long: longer than it takes to ask it again, and once more.
+    away: Duration,
     /// Read by every request without a lock; replaced when a key comes or goes, which is seldom.
     known: ArcSwap<HashMap<u64, Arc<KnownKey>>>,
     asked: Mutex<Asked>,
@@ -84,13 +83,14 @@ impl<S> Clone for KeyRing<S> {
 }
 
 impl<S: KeyStore> KeyRing<S> {
-    /// No keys yet; the store is asked on the spawner's runtime.
+    /// No keys yet; the store, whose answers take up to `store_timeout`, is asked on the spawner's runtime.
     #[must_use]
-    pub fn new(store: Arc<S>, clock: Arc<dyn Clock>, spawner: Spawner) -> Self {
+    pub fn new(store: Arc<S>, store_timeout: Duration, clock: Arc<dyn Clock>, spawner: Spawner) -> Self {
         Self(Arc::new(Ring {
             store,
             clock,
             spawner,
+            away: (store_timeout + REFRESH) * 2,
             known: ArcSwap::default(),
             asked: Mutex::default(),
         }))
@@ -147,7 +147,7 @@ impl<S: KeyStore> KeyRing<S> {
             // It goes on without being waited for.
             let _asked = self.fly(known.id(), Some(&known))?;
         }
-        let is_away = failed.is_some_and(|since| since < AWAY);
+        let is_away = failed.is_some_and(|since| since < self.0.away);
         if age < LIFE || (is_away && age < OUTAGE) {
             return Ok(known);
         }

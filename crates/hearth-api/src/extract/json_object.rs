@@ -90,7 +90,8 @@ async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize) ->
     while end.is_none_or(|end| body.len() + discarded < end)
         && let Some(chunk) = payload.next().await
     {
-        let chunk = chunk.map_err(|_| Problem::new(Code::MalformedJson, "the body broke off"))?;
+        let mut chunk = chunk.map_err(|_| Problem::new(Code::MalformedJson, "the body broke off"))?;
+        chunk.truncate(end.map_or(usize::MAX, |end| end - body.len() - discarded));
         if discarded > 0 || body.len() + chunk.len() > limit {
             discarded += chunk.len();
             if discarded > DISCARDED_BYTES_MAX {
@@ -103,7 +104,6 @@ async fn read(request: &HttpRequest, mut payload: web::Payload, limit: usize) ->
     if discarded > 0 {
         return Err(too_large(limit));
     }
-    body.truncate(end.unwrap_or(usize::MAX));
     Ok(body)
 }
 

@@ -71,8 +71,7 @@ impl Batch {
             Ok(outcomes) => self.settle(work, &sent, outcomes).await,
             // Not where the whole database suffers; a deadlock is these turns' own.
             Err(Failure::Refused(fault))
-                if sent.len() > 1
-                    && (fault.kind() != FaultKind::Unavailable || fault.trouble().is_none()) =>
+                if sent.len() > 1 && (fault.kind() != FaultKind::Unavailable || fault.is_deadlock()) =>
             {
                 self.trouble.notify_one();
                 tracing::debug!(turns = sent.len(), %fault, "a batch was refused, its turns are tried one by one");

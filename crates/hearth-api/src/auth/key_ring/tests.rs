@@ -35,6 +35,7 @@ impl Setup {
         let shown = String::from_utf8(shown).unwrap();
         let ring = KeyRing::new(
             Arc::new(store.clone()),
+            Duration::from_secs(2),
             Arc::new(clock.clone()),
             Spawner::new(Handle::current()),
         );
@@ -260,6 +261,6 @@ async fn a_store_that_was_away_once_lets_no_revoked_key_in_later() {
     setup.until_asked(2).await;
     // It is back, and nobody has used the key since.
     setup.revoke().await;
-    setup.clock.advance(AWAY);
+    setup.clock.advance(setup.ring.0.away);
     assert!(!setup.verified().await);
 }
