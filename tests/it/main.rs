@@ -28,6 +28,7 @@ mod erase_races;
 mod foreign_writers;
 mod frozen;
 mod health;
+mod http2;
 mod idempotency;
 mod isolation;
 mod keys;

@@ -14,14 +14,14 @@ use crate::backend::Backend;
 use crate::server::{DEADLINE, Server, hearth, output};
 
 /// A certificate for `localhost` in `folder`, as the server is to find it.
-fn write_certificate(folder: &Path) -> CertificateDer<'static> {
+pub(crate) fn write_certificate(folder: &Path) -> CertificateDer<'static> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(folder.join("certificate.pem"), cert.pem()).unwrap();
     std::fs::write(folder.join("key.pem"), signing_key.serialize_pem()).unwrap();
     cert.der().clone()
 }
 
-fn settings(folder: &Path) -> [(&'static str, String); 2] {
+pub(crate) fn settings(folder: &Path) -> [(&'static str, String); 2] {
     let path = |name| folder.join(name).display().to_string();
     [
         ("HEARTH__SERVER__TLS_CERTIFICATE", path("certificate.pem")),
@@ -29,12 +29,8 @@ fn settings(folder: &Path) -> [(&'static str, String); 2] {
     ]
 }
 
-/// A connection of somebody who believes this certificate alone, once both sides have shaken hands.
-fn connect(
-    authority: &str,
-    believed: &CertificateDer<'static>,
-    protocols: &[&[u8]],
-) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+/// Somebody who believes this certificate alone, and speaks these protocols.
+pub(crate) fn believing(believed: &CertificateDer<'static>, protocols: &[&[u8]]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(believed.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -44,8 +40,18 @@ fn connect(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Arc::new(config)
+}
+
+/// A connection of somebody who believes this certificate alone, once both sides have shaken hands.
+fn connect(
+    authority: &str,
+    believed: &CertificateDer<'static>,
+    protocols: &[&[u8]],
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let config = believing(believed, protocols);
     let name = ServerName::try_from("localhost").unwrap();
-    let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut connection = ClientConnection::new(config, name).unwrap();
     let mut socket = TcpStream::connect(authority)?;
     socket.set_read_timeout(Some(DEADLINE))?;
     while connection.is_handshaking() {
