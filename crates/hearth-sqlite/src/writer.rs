@@ -112,9 +112,7 @@ impl Writer {
         &self,
         work: impl FnMut(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Undone> {
-        let mut room = self.room(1).await?;
-        let submitted = room.submit(0, work);
-        room.send();
+        let submitted = self.submit(work).await?;
         self.outcome(submitted).await
     }
 
@@ -123,10 +121,19 @@ impl Writer {
         &self,
         work: impl FnMut(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Undone> {
+        let submitted = self.submit(work).await?;
+        self.end_of(submitted).await
+    }
+
+    /// Sends one write on its way.
+    async fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut SqliteConnection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Submitted<T>, Undone> {
         let mut room = self.room(1).await?;
         let submitted = room.submit(0, work);
         room.send();
-        self.end_of(submitted).await
+        Ok(submitted)
     }
 
     /// What became of a write, by its deadline.
