@@ -1,6 +1,6 @@
 //! The table that a team has already: served as it is, left as it is, and named where it does not fit.
 
-use hearth_domain::ports::{HistoryStore, Lookup, PageFrom, SessionIndex, StoreError};
+use hearth_domain::ports::{HistoryStore, Lookup, PageFrom, SessionIndex};
 use hearth_domain::{Department, UserId, Version, WindowLimits};
 use hearth_postgres::adoption::{ForeignWriters, IndexState, Relation};
 use hearth_postgres::{Adoption, AdoptionError, PostgresConfig, PostgresStore, migrate};
@@ -11,7 +11,7 @@ use crate::support::{migrated, store_on};
 use crate::{append, append_one, contents, key};
 
 /// A table with other types of text, a collation, an order of columns, and columns of its own.
-const TABLE: &str = "
+pub(crate) const TABLE: &str = "
     CREATE TABLE chatbot_messages (
         tenant_note text,
         id bigserial PRIMARY KEY,
@@ -30,9 +30,9 @@ const TABLE: &str = "
         ('support', 'ada', 'Other', 'user', 'Anybody?', 'kept'),
         ('support', 'ada', E'not\\nvalid', 'user', 'hidden', 'kept');";
 
-const INDEX: &str = "CREATE INDEX ON chatbot_messages (department, user_id, session_id, id);";
+pub(crate) const INDEX: &str = "CREATE INDEX ON chatbot_messages (department, user_id, session_id, id);";
 
-async fn adopted(table: &str) -> TestDatabase {
+pub(crate) async fn adopted(table: &str) -> TestDatabase {
     let database = TestDatabase::empty().await.unwrap();
     database
         .client()
@@ -350,58 +350,4 @@ async fn a_database_that_was_never_migrated_is_told_apart() {
     let database = TestDatabase::empty().await.unwrap();
     let error = inspect(&database).await.unwrap_err();
     assert!(matches!(error, AdoptionError::NotMigrated), "{error}");
-}
-
-/// A row of session `s` that Hearth cannot serve is named wherever it is read, and its words are not.
-async fn check_named(role: &str, content: &str, created_at: &str) {
-    let table = TABLE
-        .replace("content text NOT NULL", "content text")
-        .replace("role varchar(16) NOT NULL", "role varchar(16)")
-        .replace("timestamptz NOT NULL", "timestamptz");
-    let database = adopted(&format!("{table}{INDEX}")).await;
-    let insert = format!(
-        "INSERT INTO chatbot_messages (department, user_id, session_id, role, content, created_at)
-         VALUES ('support', 'ada', 's', {role}, {content}, {created_at}) RETURNING id"
-    );
-    let client = database.client().await.unwrap();
-    let id: i64 = client.query_one(&insert, &[]).await.unwrap().get(0);
-    let store = store_on(&database);
-    let load = store.load(&[key("s")], WindowLimits::default()).await;
-    let page = store.page(&key("s"), PageFrom::Newest, 10).await;
-    for error in [load.unwrap_err(), page.unwrap_err()] {
-        let StoreError::Failed(source) = error else {
-            panic!("{error}");
-        };
-        assert!(source.to_string().contains(&format!("row {id} ")), "{source}");
-        assert!(!source.to_string().contains("secret"), "{source}");
-    }
-    // Nobody else's sessions are hidden by it, nor the user's own.
-    assert_eq!(contents(&store, "old").await, ["Hello", "Hi"]);
-    let (department, user) = (Department::new("support").unwrap(), UserId::new("ada").unwrap());
-    let list = store.list(&department, &user, None, 10).await.unwrap();
-    assert_eq!(list.sessions.len(), 3);
-}
-
-#[tokio::test]
-async fn a_row_that_cannot_be_served_is_named() {
-    check_named("'robot'", "'secret words'", "now()").await;
-    check_named("NULL", "'secret words'", "now()").await;
-    check_named("'user'", "NULL", "now()").await;
-    check_named("'user'", "'secret words'", "NULL").await;
-    check_named("'user'", "'secret words'", "'infinity'").await;
-    check_named("'user'", "'secret words'", "'-infinity'").await;
-}
-
-#[tokio::test]
-async fn rows_without_a_whole_key_are_passed_over() {
-    let table = TABLE.replace(
-        r#"user_id varchar(128) COLLATE "en-x-icu" NOT NULL"#,
-        "user_id varchar(128)",
-    );
-    let row = "INSERT INTO chatbot_messages (department, session_id, role, content)
-               VALUES ('support', 's', 'user', '?'), ('another', 's', 'user', '?'), ('yet another', 's', 'user', '?')";
-    let database = adopted(&format!("{table}{INDEX}{row}")).await;
-    let store = store_on(&database);
-    assert_eq!(store.recent(10).await.unwrap(), [key("Other"), key("old")]);
-    assert_eq!(store.keys(None, None, 10).await.unwrap().len(), 2);
 }

@@ -23,6 +23,7 @@ mod support;
 mod tls;
 mod trigger;
 mod troubles;
+mod unfit_rows;
 
 use std::time::Duration;
 
